@@ -1,0 +1,77 @@
+"""Cell: the record that declares a recurrent cell. Names: what its equations read, by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gatework.cells.functions import Operand
+from gatework.errors import ConfigError
+
+
+class Names:
+    """Named operands, read as attributes: `x.forget`, `s.c`.
+
+    kind: what they are, for the message when an equation asks for a name that is not there.
+    """
+
+    def __init__(self, kind: str, values: Mapping[str, Operand]) -> None:
+        self.__dict__.update(values)
+        self.__dict__["__kind__"] = kind
+
+    if TYPE_CHECKING:
+
+        def __getattribute__(self, name: str) -> Operand: ...
+
+    else:
+
+        def __getattr__(self, name: str) -> Operand:
+            """Called only for a name that is not there."""
+            known = ", ".join(key for key in self.__dict__ if not key.startswith("__")) or "none"
+            raise AttributeError(
+                f"The equations ask for {self.__dict__.get('__kind__', 'name')} '{name}'; declared are: {known}. "
+                f"Add it to the Cell or correct the name in its step."
+            )
+
+
+Step = Callable[[Names, Names, Names, Names], Mapping[str, Operand]]
+"""step(x, r, s, w) -> the new states. x, r: what the input and the recurrence add to each gate, biases included;
+s: the states one step ago; w: the weights that each unit has of its own."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell, declared by its equations.
+
+    name: what users type, e.g. `lstm`. title: one line for people.
+    gates: in the order of the blocks of the weight matrices (num_gates * hidden_size, …).
+    states: in the order in which layers return them; the first is `h`, the output, which the recurrent product reads.
+    step: the equations, straight-line arithmetic with the functions of `cells.functions`.
+    unit_weights: names of weights of shape (hidden_size,), e.g. peepholes.
+    initial_bias: gates whose input bias starts at a number instead of being drawn (their recurrent bias then starts at 0).
+    paper: where the equations come from.
+    Raises ConfigError for a declaration that contradicts itself.
+    """
+
+    name: str
+    title: str
+    gates: tuple[str, ...]
+    states: tuple[str, ...]
+    step: Step
+    unit_weights: tuple[str, ...] = ()
+    initial_bias: Mapping[str, float] = field(default_factory=dict, hash=False)
+    paper: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.gates or len(set(self.gates)) < len(self.gates):
+            raise ConfigError(f"Cell '{self.name}' has gates {self.gates}; expected at least one, each named once. Rename them.")
+        if self.states[:1] != ("h",) or len(set(self.states)) < len(self.states):
+            raise ConfigError(
+                f"Cell '{self.name}' has states {self.states}; expected different names of which the first is 'h', the output. "
+                f'Write states=("h", …).'
+            )
+        unknown = sorted(set(self.initial_bias) - set(self.gates))
+        if unknown:
+            raise ConfigError(
+                f"Cell '{self.name}' sets an initial bias for {', '.join(unknown)}; its gates are {', '.join(self.gates)}. "
+                f"Correct the name in initial_bias."
+            )
