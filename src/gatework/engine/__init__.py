@@ -1,0 +1,54 @@
+"""HOW a cell is computed. The seam: everything above calls these functions and does not know which backend runs.
+
+`run_layer` computes one layer, all its directions, on sequences of any lengths; `run_rows` is the same for a batch in any of the
+three memory orders of `rows.py` (the layers use it, so that dense and packed input is never gathered); `trace_layer` gives every
+state and every gate sum at every step.
+"""
+
+from torch import Tensor, stack
+
+from gatework.cells import Cell
+from gatework.engine.choose import BACKENDS, Backend, Choice, choose, warn_if_slow
+from gatework.engine.fused import lay_out
+from gatework.engine.records import DirectionTrace, LayerResult, LayerWeights, RowsResult
+from gatework.engine.reference import trace_direction
+from gatework.engine.rows import DenseRows, PackedRows, RaggedRows, Rows, Schedule
+from gatework.ragged import Ragged
+
+
+def run_layer(cell: Cell, x: Ragged, weights: tuple[LayerWeights, ...], initial: tuple[dict[str, Tensor], ...]) -> LayerResult:
+    """One layer on sequences of any lengths.
+
+    x: values (total_steps, input_size). weights: one per direction, the second runs backwards.
+    initial: per direction, each state (num_sequences, size).
+    """
+    stacked = {name: stack([direction[name] for direction in initial]) for name in cell.states}
+    result = run_rows(cell, RaggedRows(x), weights, stacked)
+    finals = tuple({name: final[i] for name, final in result.finals.items()} for i in range(len(weights)))
+    return LayerResult(result.outputs.ragged().sequences, finals)
+
+
+def run_rows(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: dict[str, Tensor]) -> RowsResult:
+    """One layer on a batch in any memory order; the outputs may come in another one (`rows.like(outputs)` brings them back).
+
+    initial: per state (num_directions, num_sequences, size).
+    """
+    choice = choose(cell, rows, weights)
+    warn_if_slow(choice)
+    return choice.backend.run(cell, rows, weights, initial)
+
+
+def trace_layer(
+    cell: Cell, x: Ragged, weights: tuple[LayerWeights, ...], initial: tuple[dict[str, Tensor], ...]
+) -> tuple[DirectionTrace, ...]:
+    """Every state and gate sum at every step, per direction; arguments as for run_layer. Always by the reference."""
+    return tuple(
+        trace_direction(cell, x, direction_weights, start, backwards=i == 1)
+        for i, (direction_weights, start) in enumerate(zip(weights, initial, strict=True))
+    )
+
+
+__all__ = [
+    "BACKENDS", "Backend", "Choice", "DenseRows", "DirectionTrace", "LayerResult", "LayerWeights", "PackedRows", "RaggedRows",
+    "Rows", "RowsResult", "Schedule", "choose", "lay_out", "run_layer", "run_rows", "trace_layer",
+]  # fmt: skip

@@ -1,0 +1,6 @@
+"""torch modules: recurrent stacks over any cell, drop-ins for torch's own."""
+
+from gatework.layers.recurrent import GRU, LSTM, RNN, Recurrent
+from gatework.layers.stack import RecurrentStack, Trace
+
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "RecurrentStack", "Trace"]

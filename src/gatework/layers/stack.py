@@ -1,0 +1,205 @@
+"""RecurrentStack: layers of one cell, in one or two directions, with torch's parameter names and initialisation."""
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gatework.cells import Cell
+from gatework.engine import DirectionTrace, LayerWeights, Rows, lay_out, run_rows, trace_layer
+from gatework.errors import ShapeError
+from gatework.layers.inputs import Input, States, check_states, check_values, from_rows, to_rows
+from gatework.layers.options import StackOptions, check_options
+from gatework.ragged import Ragged
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a stack computed at every step, by layer and direction."""
+
+    directions: tuple[tuple[DirectionTrace, ...], ...]
+
+    def layer(self, index: int, direction: int = 0) -> DirectionTrace:
+        """One direction of one layer; direction 1 runs backwards."""
+        return self.directions[index][direction]
+
+
+class RecurrentStack(nn.Module):
+    """Recurrent layers of any cell; LSTM, GRU, RNN and Recurrent are this with their constructors.
+
+    Input: (steps, batch, input_size), (batch, steps, input_size) with batch_first, (steps, input_size), a PackedSequence or a
+    Ragged; the output comes in the same form. States: (num_layers * num_directions, batch, size); for a Ragged, the batch are its
+    sequences, each with its own initial and final state.
+    """
+
+    def __init__(self, cell: Cell, options: StackOptions) -> None:
+        super().__init__()
+        check_options(cell, options)
+        self.cell = cell
+        self.input_size, self.hidden_size, self.num_layers = options.input_size, options.hidden_size, options.num_layers
+        self.bias, self.batch_first, self.bidirectional = options.bias, options.batch_first, options.bidirectional
+        self.dropout, self.proj_size = float(options.dropout), options.proj_size
+        if self.dropout > 0 and self.num_layers == 1:
+            warnings.warn(
+                f"dropout={options.dropout} works between layers and num_layers is 1, so nothing is dropped. "
+                f"Use num_layers of 2 or more, or nn.Dropout after this layer.",
+                stacklevel=3,
+            )
+        self._weight_names: list[list[dict[str, str]]] = []
+        for layer in range(self.num_layers):
+            self._weight_names.append([self._register(layer, i, options) for i in range(self.num_directions)])
+        self.reset_parameters()
+        self.flatten_parameters()
+
+    @property
+    def num_directions(self) -> int:
+        """2 when bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Units of `h` in one direction."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """The parameters of each layer and direction, as torch lists them."""
+        return [[getattr(self, name) for name in names.values()] for layer in self._weight_names for names in layer]
+
+    def _register(self, layer: int, direction: int, options: StackOptions) -> dict[str, str]:
+        """Makes the parameters of one direction of one layer; their names by the fields of LayerWeights."""
+        rows = len(self.cell.gates) * self.hidden_size
+        input_size = self.input_size if layer == 0 else self.output_size * self.num_directions
+        shapes: dict[str, tuple[str, tuple[int, ...]]] = {
+            "input": ("weight_ih", (rows, input_size)),
+            "recurrent": ("weight_hh", (rows, self.output_size)),
+        }
+        if self.bias:
+            shapes |= {"input_bias": ("bias_ih", (rows,)), "recurrent_bias": ("bias_hh", (rows,))}
+        if self.proj_size:
+            shapes["projection"] = ("weight_hr", (self.proj_size, self.hidden_size))
+        for name in self.cell.unit_weights:
+            shapes[f"unit {name}"] = (f"unit_{name}", (self.hidden_size,))
+        suffix = f"_l{layer}{'_reverse' if direction == 1 else ''}"
+        for name, shape in shapes.values():
+            self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=options.device, dtype=options.dtype)))
+        return {field: name + suffix for field, (name, _) in shapes.items()}
+
+    def reset_parameters(self) -> None:
+        """Draws every parameter from U(-1/√hidden_size, 1/√hidden_size), in torch's order; then the cell's initial biases."""
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+        if not (self.bias and self.cell.initial_bias):
+            return
+        with torch.no_grad():
+            for weights in (w for layer in range(self.num_layers) for w in self._weights(layer)):
+                assert weights.input_bias is not None
+                assert weights.recurrent_bias is not None
+                for gate, value in self.cell.initial_bias.items():
+                    start = self.cell.gates.index(gate) * self.hidden_size
+                    weights.input_bias[start : start + self.hidden_size] = value
+                    weights.recurrent_bias[start : start + self.hidden_size] = 0.0
+
+    def flatten_parameters(self) -> None:
+        """Lays the weights out as cuDNN wants them; nothing on the CPU. Called after every move of the module."""
+        for layer in range(self.num_layers):
+            lay_out(self.cell, self._weights(layer))
+
+    def _apply(self, fn, recurse: bool = True):  # type: ignore[no-untyped-def]
+        moved = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.flatten_parameters()
+        return moved
+
+    def _weights(self, layer: int) -> tuple[LayerWeights, ...]:
+        """The weights of one layer, read anew at each call, so that parametrizations and functional_call are seen."""
+        return tuple(self._direction_weights(names) for names in self._weight_names[layer])
+
+    def _direction_weights(self, names: dict[str, str]) -> LayerWeights:
+        # A parametrized weight is a property and not in _parameters; the dictionary is the quick way for all others.
+        own = self._parameters
+        found: dict[str, Tensor] = {}
+        unit: dict[str, Tensor] = {}
+        for field, name in names.items():
+            weight = own.get(name)
+            weight = getattr(self, name) if weight is None else weight
+            if field.startswith("unit "):
+                unit[field.removeprefix("unit ")] = weight
+            else:
+                found[field] = weight
+        return LayerWeights(**found, unit=unit)
+
+    def forward(self, x: Input, hx: States | None = None) -> tuple[Input, States]:
+        """Outputs of the last layer in the form of the input, and the final states as torch returns them.
+
+        hx: initial states, h_0 or (h_0, c_0), each (num_layers * num_directions, batch, size); zeros when left out.
+        """
+        rows = to_rows(x, self.batch_first)
+        is_batched = not (isinstance(x, Tensor) and x.dim() == 2)
+        states = self._initial(rows, hx, is_batched)
+        outputs, finals = self._run(rows, states)
+        if not is_batched:
+            finals = {name: state.squeeze(1) for name, state in finals.items()}
+        returned = tuple(finals[name] for name in self.cell.states)
+        return from_rows(rows.like(outputs), x, self.batch_first), returned if len(returned) > 1 else returned[0]
+
+    def _initial(self, rows: Rows, hx: object, is_batched: bool) -> dict[str, Tensor]:
+        """The checked initial states, (num_layers * num_directions, num_sequences, size) each; also checks the input."""
+        values = rows.values
+        first = self._weight_names[0][0]["input"]
+        weight = self._parameters.get(first)
+        check_values(values, self.input_size, getattr(self, first) if weight is None else weight)
+        count, num_sequences = self.num_layers * self.num_directions, rows.num_sequences
+        sizes = [self.output_size if name == "h" else self.hidden_size for name in self.cell.states]
+        if hx is None:
+            zeros = {
+                size: values.new_zeros((count, num_sequences, size)) for size in set(sizes)
+            }  # read only: states may share them
+            return {name: zeros[size] for name, size in zip(self.cell.states, sizes, strict=True)}
+        shapes = [(count, num_sequences, size) if is_batched else (count, size) for size in sizes]
+        states = check_states(hx, self.cell.states, shapes, values)
+        return states if is_batched else {name: state.unsqueeze(1) for name, state in states.items()}
+
+    def _run(self, rows: Rows, states: dict[str, Tensor]) -> tuple[Rows, dict[str, Tensor]]:
+        """All layers, one after the other."""
+        if self.num_layers == 1:
+            result = run_rows(self.cell, rows, self._weights(0), states)
+            return result.outputs, result.finals
+        finals = []
+        for layer in range(self.num_layers):
+            own = {name: state[layer * self.num_directions :][: self.num_directions] for name, state in states.items()}
+            result = run_rows(self.cell, rows, self._weights(layer), own)
+            finals.append(result.finals)
+            rows = result.outputs
+            if self.training and self.dropout > 0 and layer < self.num_layers - 1:
+                # The same call on the same shape as torch's own layers make: one seed, one mask.
+                rows = rows.with_values(torch.dropout(rows.values, self.dropout, True))
+        return rows, {name: torch.cat([final[name] for final in finals]) for name in states}
+
+    def trace(self, x: Ragged, hx: States | None = None) -> Trace:
+        """Every state and gate sum at every step of every layer, without dropout.
+
+        x: values (total_steps, input_size). hx: as in forward.
+        """
+        if not isinstance(x, Ragged):
+            raise ShapeError(f"trace got a {type(x).__name__}; expected a Ragged. Wrap one sequence with Ragged.one(x).")
+        states = self._initial(to_rows(x, self.batch_first), hx, is_batched=True)
+        traced = []
+        for layer in range(self.num_layers):
+            first = layer * self.num_directions
+            initial = tuple({name: state[first + i] for name, state in states.items()} for i in range(self.num_directions))
+            directions = trace_layer(self.cell, x, self._weights(layer), initial)
+            x = x.with_values(torch.cat([direction.states["h"].values for direction in directions], dim=-1))
+            traced.append(directions)
+        return Trace(tuple(traced))
+
+    def extra_repr(self) -> str:
+        """The arguments that differ from their defaults, as torch writes them."""
+        text = f"{self.input_size}, {self.hidden_size}"
+        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        for name, default in defaults.items():
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        return text
