@@ -1,0 +1,128 @@
+"""Steps that are still to come: rows without targets behind each series, for which a forecast is wanted."""
+
+import numpy as np
+import polars as pl
+
+from gatework.data.calendar import typical_step
+from gatework.data.series import BoolArray, Rows, has_clock, iso_texts, series_ids, table_rows
+from gatework.data.table import Table
+from gatework.errors import DataError
+
+DAY_S = 86_400
+
+
+def open_rows(table: Table) -> BoolArray:
+    """(total_steps,) the rows at the end of each series that nobody has observed: every target and past covariate is missing."""
+    names = [field.name for role in ("target", "past") for field in table.named(role) if field.name in table.steps.columns]
+    if not table.is_forecast:
+        return np.zeros(table.steps.height, dtype=bool)
+    seen = table.steps.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series().to_numpy()
+    rows = table_rows(table)
+    running = np.concatenate([[0], np.cumsum(seen, dtype=np.int64)])
+    result: BoolArray = running[rows.end] == running[:-1]
+    return result
+
+
+def append_horizon(table: Table, horizon: int, known_future: pl.DataFrame | None = None) -> Table:
+    """The table with exactly `horizon` open rows behind the last observation of each series.
+
+    Open rows that the table already has are used first; what is missing continues with the median step of the series (calendar
+    months where the data is monthly). Series without any row stay empty.
+    known_future: further rows with series, time and known-future columns, as in `table.steps`; None when the table has them.
+    Raises DataError when a known-future covariate has no value in one of these rows, or a step length cannot be told.
+    """
+    if known_future is not None:
+        table = _with_rows(table, known_future)
+    rows, is_open = table_rows(table), open_rows(table)
+    running = np.concatenate([[0], np.cumsum(is_open, dtype=np.int64)])
+    rank = running[1:] - running[rows.start]
+    given = running[rows.offsets[1:]] - running[rows.offsets[:-1]]
+    _check_known(table, is_open & (rank <= horizon), np.minimum(given, horizon), horizon)
+    kept = _only(table, ~is_open | (rank <= horizon))
+    wanted = np.where(rows.lengths > 0, horizon - np.minimum(given, horizon), 0)
+    if not wanted.any():
+        return kept
+    stamps = [_continued(kept, table_rows(kept), index, int(count)) for index, count in enumerate(wanted) if count]
+    ids = table.sequences[table.series].gather(np.repeat(np.arange(len(wanted)), wanted))
+    return _with_rows(kept, pl.DataFrame({table.series: ids, table.time: pl.concat(stamps)}))
+
+
+def _only(table: Table, chosen: BoolArray) -> Table:
+    return Table(table.steps.filter(pl.Series(chosen)), table.sequences, table.fields, table.series, table.time, table.notes)
+
+
+def _with_rows(table: Table, more: pl.DataFrame) -> Table:
+    """The table with rows added behind each series; columns that they lack are null."""
+    schema = pl.Schema({name: dtype for name, dtype in table.steps.schema.items() if name in more.columns})
+    lacking = {table.series, table.time} - set(more.columns)
+    if lacking:
+        raise DataError(
+            f"The rows to be forecast have the columns {', '.join(more.columns)}; '{lacking.pop()}' is missing. "
+            f"Expected the series and time columns of the training data and its known-future columns. Add the column."
+        )
+    steps = pl.concat([table.steps, more.select(schema.names()).cast(schema)], how="diagonal")
+    order = table.sequences.select(table.series).with_row_index("__order__")
+    steps = steps.join(order, on=table.series, how="inner", maintain_order="left").sort(
+        "__order__", table.time, maintain_order=True
+    )
+    return Table(steps.drop("__order__"), table.sequences, table.fields, table.series, table.time, table.notes)
+
+
+def _check_known(table: Table, is_open: BoolArray, given: np.ndarray, horizon: int) -> None:
+    names = [field.name for field in table.named("known_future") if field.name in table.steps.columns]
+    if not names:
+        return
+    short = np.flatnonzero((given < horizon) & (table_rows(table).lengths > 0))
+    if len(short):
+        raise DataError(
+            f"Series '{series_ids(table)[short[0]]}' has {given[short[0]]} rows after its last observation, and the forecast "
+            f"needs '{names[0]}' for the next {horizon} steps ({len(short)} series in all are short). "
+            f"Append rows with time, {', '.join(names)} and empty targets to the data."
+        )
+    for name in names:
+        empty = np.flatnonzero(is_open & table.steps[name].is_null().to_numpy())
+        if len(empty):
+            when = iso_texts(table.steps[table.time])[int(empty[0])]
+            raise DataError(
+                f"Column '{name}' has no value at {when}, a step to be forecast ({len(empty)} such steps in all). "
+                f"It was declared as known in the future, so every step of the horizon needs it. Fill in these values."
+            )
+
+
+def _continued(table: Table, rows: Rows, index: int, count: int) -> pl.Series:
+    """The next `count` time stamps of one series."""
+    own = table.steps[table.time].slice(int(rows.offsets[index]), int(rows.lengths[index]))
+    last = own.slice(len(own) - 1)
+    if not has_clock(table):
+        return pl.Series(table.time, np.arange(1, count + 1) + int(last[0]), dtype=own.dtype)
+    whole = Rows(np.array([0, len(own)], dtype=np.int64))
+    step = typical_step(own, whole, np.ones(len(own), dtype=bool))
+    if step is None:
+        step = typical_step(table.steps[table.time], rows, np.ones(rows.total_steps, dtype=bool))
+    if not step:
+        raise DataError(
+            f"Series '{series_ids(table)[index]}' has {len(own)} row, from which no step length can be told. "
+            f"A forecast needs at least two rows, or the rows to be forecast with their time stamps. Give either."
+        )
+    numbers = range(1, count + 1)
+    if not own.dtype.is_temporal():
+        return (last.new_from_index(0, count) + pl.Series(step * np.array(numbers)).cast(own.dtype)).alias(table.time)
+    unit, is_month_end = _calendar_unit(own, step)
+    offsets = [f"{unit[0] * number}{unit[1]}" for number in numbers]
+    stamps = pl.select(pl.lit(last.new_from_index(0, count)).dt.offset_by(pl.lit(pl.Series(offsets)))).to_series()
+    return (stamps.dt.month_end() if is_month_end else stamps).alias(table.time)
+
+
+def _calendar_unit(own: pl.Series, step_s: float) -> tuple[tuple[int, str], bool]:
+    """The step as a number of polars' units, and whether every stamp is the end of a month.
+
+    Months and days follow the calendar, whatever the time zone and the leap years.
+    """
+    months = round(step_s / (30.44 * DAY_S))
+    is_month_end = bool((own.dt.month_end() == own).all())
+    is_monthly = months >= 1 and abs(step_s - months * 30.44 * DAY_S) < 2 * DAY_S
+    if is_monthly and (is_month_end or own.dt.day().n_unique() == 1):
+        return (months, "mo"), is_month_end
+    if step_s % DAY_S == 0:
+        return (int(step_s // DAY_S), "d"), False
+    return (round(step_s * 1e6), "us"), False

@@ -1,0 +1,81 @@
+"""The order of the steps: sorted by series, then time; each time once; gaps said."""
+
+import polars as pl
+
+from gatework.errors import DataError
+
+_ROW = "__row__"
+
+
+def sort_steps(steps: pl.DataFrame, series: str, time: str) -> tuple[pl.DataFrame, list[str]]:
+    """The rows by series, then time, and a note when the times of a series were not in order.
+
+    Raises DataError when a series has the same time twice (series, time and rows named; the header is not counted).
+    """
+    steps = steps.with_row_index(_ROW, offset=1)
+    backwards = steps.select((pl.col(time).diff().over(series) < _zero(steps, time)).sum()).item()
+    ordered = steps.sort(series, time, maintain_order=True)
+    same = ordered.select((pl.col(series) == pl.col(series).shift()) & (pl.col(time) == pl.col(time).shift())).to_series()
+    if same.any():
+        i = same.arg_max() or 0
+        rows = ordered.filter((pl.col(series) == ordered[series][i]) & (pl.col(time) == ordered[time][i]))[_ROW].to_list()
+        raise DataError(
+            f"Series '{ordered[series][i]}' has {len(rows)} rows at {time} = {ordered[time][i]}: "
+            f"rows {', '.join(map(str, rows[:5]))} "
+            f"({same.sum()} repeated time stamps in all). Expected each time once in a series. "
+            f"Remove the repeats, name the column that tells series apart with --series, or give local times their offset."
+        )
+    unsorted = f"The rows were not in order of '{time}' ({backwards} steps back in time); they were sorted."
+    return ordered.drop(_ROW), [unsorted] if backwards else []
+
+
+def _zero(steps: pl.DataFrame, time: str) -> pl.Expr:
+    return pl.lit(0) if steps[time].dtype.is_numeric() else pl.duration(seconds=0)
+
+
+def step_sizes(steps: pl.DataFrame, series: str, time: str) -> pl.DataFrame:
+    """The steps from row to row within a series: series, `from`, `to`, and `size` in seconds (or counts of an order)."""
+    before = pl.col(time).shift().over(series)
+    size = pl.col(time) - before
+    is_number = steps[time].dtype.is_numeric()
+    frame = steps.select(
+        series,
+        before.alias("from"),
+        pl.col(time).alias("to"),
+        (size if is_number else size.dt.total_microseconds() / 1e6).cast(pl.Float64).alias("size"),
+    )
+    return frame.drop_nulls("size")
+
+
+def irregularity_notes(steps: pl.DataFrame, series: str, time: str) -> list[str]:
+    """The usual step, how many are longer by half or more, and where the longest gaps are; nothing when all are alike."""
+    sizes = step_sizes(steps, series, time)
+    middle = sizes["size"].median()
+    if not isinstance(middle, float) or middle <= 0:
+        return []
+    gaps = sizes.filter(pl.col("size") > 1.5 * middle).sort("size", descending=True)
+    short = sizes.filter(pl.col("size") < middle / 1.5).height
+    is_number = steps[time].dtype.is_numeric()
+    if not gaps.height and not short:
+        return []
+    many = sizes[series].n_unique() > 1
+    where = "; ".join(
+        f"{row['from']} to {row['to']}" + (f" in '{row[series]}'" if many else "") for row in gaps.head(3).iter_rows(named=True)
+    )
+    usual = f"{middle:g}" if is_number else duration_text(middle)
+    note = f"The steps are not all alike: usually {usual}, but {gaps.height} of {sizes.height} are longer"
+    note += f" and {short} shorter" if short else ""
+    return [note + (f"; the longest from {where}." if where else ".")]
+
+
+def duration_text(seconds: float) -> str:
+    """A duration in its largest fitting unit: 1 hour, 15 minutes, 2 days.
+
+    >>> duration_text(3600.0), duration_text(900.0), duration_text(0.25)
+    ('1 hour', '15 minutes', '0.25 seconds')
+    """
+    for size, unit in ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second")):
+        if seconds >= size or unit == "second":
+            count = seconds / size
+            return f"{count:.4g} {unit}{'' if count == 1 else 's'}"
+    raise AssertionError

@@ -1,0 +1,175 @@
+"""What a preparation learns from the training rows, and what prepare.json holds of it."""
+
+import numpy as np
+import polars as pl
+from pydantic import model_validator
+
+from gatework.data.calendar import Period, choose_periods
+from gatework.data.encode import MOST_CATEGORIES, FittedField, fit_field
+from gatework.data.future import open_rows
+from gatework.data.series import BoolArray, class_field, class_texts, table_rows
+from gatework.data.split import Split
+from gatework.data.table import Field, Table
+from gatework.errors import DataError
+from gatework.runs import SCHEMA_VERSION, Record, TaskName
+
+INPUT_ROLES = ("past", "known_future", "static")
+
+
+class PreparationRecord(Record):
+    """prepare.json. fields: the columns that become inputs or scaled targets, targets last. classes: of a classification.
+
+    targets: in their order. calendar: what is read off the time stamps. notes: what was decided, one sentence each.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    task: TaskName
+    targets: tuple[str, ...]
+    fields: tuple[FittedField, ...]
+    classes: tuple[str, ...] = ()
+    calendar: tuple[Period, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "PreparationRecord":
+        fitted = {field.name for field in self.fields if field.role == "target"}
+        if self.task == "classify" and len(self.classes) < 2:
+            raise ValueError("a classification needs its classes")
+        if self.task != "classify" and fitted != set(self.targets):
+            raise ValueError("every target needs its scale")
+        return self
+
+
+def kept(table: Table, names: set[str]) -> tuple[BoolArray, BoolArray]:
+    """(total_steps,), (num_sequences,): what stays when rows with a gap in one of these columns are left out.
+
+    A gap in a static column leaves out its whole series. Steps that are still to come always stay.
+    """
+    sequences = np.ones(table.sequences.height, dtype=bool)
+    rows = np.ones(table.steps.height, dtype=bool)
+    for name in sorted(names):
+        if name in table.steps.columns:
+            rows &= ~_missing(table.steps[name])
+        else:
+            sequences &= ~_missing(table.sequences[name])
+    return (rows | open_rows(table)) & sequences[table_rows(table).sequence], sequences
+
+
+def dropping(fields: tuple[Field, ...] | tuple[FittedField, ...], task: TaskName) -> set[str]:
+    """The names of the columns whose gaps leave a row out; the answer of a whole sequence is not among them."""
+    roles = INPUT_ROLES + (("target",) if task == "forecast" else ())
+    return {field.name for field in fields if field.missing == "drop" and field.role in roles}
+
+
+def task_of(table: Table) -> TaskName:
+    """What is asked, as the place and the kind of the targets say."""
+    if table.is_forecast:
+        return "forecast"
+    return "classify" if class_field(table) else "regress"
+
+
+def fit_record(table: Table, split: Split) -> PreparationRecord:
+    """Everything that is learned from data, from training rows only.
+
+    Raises DataError when a target is constant, missing or no number there, or when no column is left as input.
+    """
+    task = task_of(table)
+    rows, sequences = kept(table, dropping(table.fields, task))
+    train_rows = split.rows_of("train") & rows
+    train_sequences = split.sequences == 0
+    if table.is_forecast:
+        train_sequences = np.bincount(table_rows(table).sequence[train_rows], minlength=len(sequences)) > 0
+    train_sequences &= sequences
+    fields: list[FittedField] = []
+    notes: list[str] = []
+    wanted = [field for field in table.fields if field.role in INPUT_ROLES]
+    for field in [*wanted, *(table.named("target") if task != "classify" else ())]:
+        fitted = _fit(field, table, train_rows, train_sequences)
+        if field.role == "target":
+            fitted = _fit_target(field, fitted, table, train_rows)
+        if fitted is None:
+            notes.append(f"'{field.name}' has no value in the training part: it is left out.")
+        else:
+            fields.append(fitted)
+            notes += _decisions(fitted)
+    calendar = choose_periods(table.steps[table.time], table_rows(table), train_rows) if task == "forecast" else ()
+    if calendar:
+        notes.append(f"The calendar of '{table.time}' is an input: {', '.join(calendar)}.")
+    if not fields or (task == "regress" and all(field.role == "target" for field in fields)):
+        raise DataError(
+            f"No column is left as input ({', '.join(field.name for field in table.fields)}). "
+            f"A model needs at least one column besides the target, with values in the training part. Add one to the data."
+        )
+    return PreparationRecord(
+        task=task,
+        targets=tuple(field.name for field in table.named("target")),
+        fields=tuple(fields),
+        classes=_fit_classes(table, train_sequences) if task == "classify" else (),
+        calendar=calendar,
+        notes=tuple(notes),
+    )
+
+
+def _missing(column: pl.Series) -> BoolArray:
+    missing = column.is_null() | column.is_nan().fill_null(value=True) if column.dtype.is_float() else column.is_null()
+    return missing.to_numpy()
+
+
+def _fit(field: Field, table: Table, train_rows: BoolArray, train_sequences: BoolArray) -> FittedField | None:
+    if field.name in table.steps.columns:
+        return fit_field(field, table.steps[field.name], train_rows, "steps")
+    return fit_field(field, table.sequences[field.name], train_sequences, "sequences")
+
+
+def _fit_target(field: Field, fitted: FittedField | None, table: Table, train_rows: BoolArray) -> FittedField:
+    """The target's field, with an input that says where it was observed when training has gaps."""
+    if field.kind not in ("numeric", "boolean"):
+        raise DataError(
+            f"Target '{field.name}' is {field.kind}; a forecast or regression needs a number. "
+            f"Choose a numeric column with --target, or --task classify to name a class per sequence."
+        )
+    column = table.steps[field.name] if table.is_forecast else table.sequences[field.name]
+    if fitted is None:
+        raise DataError(
+            f"Target '{field.name}' has no value in the training part ({len(column)} rows, {column.null_count()} of them empty "
+            f"in all). A model learns from known targets. Give data with more known values, or choose another target or split."
+        )
+    if fitted.scale.is_constant:
+        raise DataError(
+            f"Target '{field.name}' is {fitted.scale.fill:g} in every training row. There is nothing to learn from a constant. "
+            f"Choose another target, or a split whose training part shows how it changes."
+        )
+    has_gaps = table.is_forecast and bool((_missing(column) & train_rows).any())
+    return fitted.model_copy(update={"has_mask": table.is_forecast and (fitted.has_mask or has_gaps)})
+
+
+def _fit_classes(table: Table, train_sequences: BoolArray) -> tuple[str, ...]:
+    """The classes of the training sequences, numbers in their own order."""
+    targets = table.named("target")
+    if len(targets) > 1:
+        raise DataError(
+            f"The classification has {len(targets)} targets ({', '.join(field.name for field in targets)}). "
+            f"It answers one question per sequence. Choose one with --target and train once for each."
+        )
+    texts = class_texts(table, targets[0])
+    found = {text for index in np.flatnonzero(train_sequences) if (text := texts[index]) is not None}
+    if len(found) < 2:
+        raise DataError(
+            f"Target '{targets[0].name}' has {len(found)} class in the training part ({', '.join(found) or 'none known'}). "
+            f"A classification needs at least two. Choose another target, or give sequences of further classes."
+        )
+    try:
+        return tuple(sorted(found, key=lambda text: (float(text), text)))
+    except ValueError:
+        return tuple(sorted(found))
+
+
+def _decisions(field: FittedField) -> list[str]:
+    if field.kind == "categorical":
+        is_full = len(field.categories) == MOST_CATEGORIES
+        return [f"'{field.name}': the {MOST_CATEGORIES} most frequent categories have an input each."] if is_full else []
+    if field.scale.is_constant:
+        return [f"'{field.name}' never changes in the training part: the model cannot learn from it."]
+    if field.scale.is_log:
+        return [f"'{field.name}' is skewed and never negative in training: the model sees its logarithm, log(1 + x)."]
+    return []

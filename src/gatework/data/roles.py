@@ -1,0 +1,85 @@
+"""What each column is used for, which kind it is and how its gaps are filled, with the reasons."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from gatework.data.find_layout import find_part_column
+from gatework.data.findings import Findings
+from gatework.data.kinds import Kind, kind_of, why_useless
+from gatework.data.table import Missing, Role
+from gatework.data.wishes import Wishes
+from gatework.errors import ConfigError
+from gatework.runs import FieldPlan, TaskName
+
+
+def value_fields(found: Findings, task: TaskName) -> list[FieldPlan]:
+    """One field for every column that is neither time nor series; the reasons are added to `found`."""
+    columns = found.value_columns()
+    part = find_part_column(columns, found.wishes.split_column, {*found.wishes.targets, *found.wishes.ignore}, found.reasons)
+    fields = []
+    for column in columns:
+        role = "split" if column.name == part else _role(column, found, task)
+        kind = _kind(column, role, found, task)
+        policy = _policy(column.name, role, task, found.wishes)
+        fields.append(FieldPlan(name=column.name, kind=kind, role=role, missing=policy, constant=found.wishes.constant))
+    return fields
+
+
+def _role(column: pl.Series, found: Findings, task: TaskName) -> Role:
+    wishes, name = found.wishes, column.name
+    if name in wishes.targets:
+        return "target"
+    if name in wishes.ignore:
+        return "ignored"
+    if name in wishes.static:
+        return "static"
+    if name in wishes.known_future:
+        if task != "forecast":
+            raise ConfigError(
+                f"Column '{name}' was declared known in the future, but the task is {task}, which has no future. "
+                f"Expected --known-future with forecasts only. Leave it out."
+            )
+        return "known_future"
+    useless = None if name in wishes.kinds else why_useless(column)
+    if useless is not None:
+        found.reasons[f"ignored.{name}"] = f"Column '{name}' is ignored: {useless}."
+        return "ignored"
+    if name in found.constants:
+        found.reasons[f"static.{name}"] = f"Column '{name}' is a static attribute: it has one value in each series."
+        return "static"
+    return "past"
+
+
+def _kind(column: pl.Series, role: Role, found: Findings, task: TaskName) -> Kind:
+    if column.name in found.wishes.kinds:
+        return found.wishes.kinds[column.name]
+    if role == "target":
+        return "categorical" if task == "classify" else "numeric"
+    if role == "split":
+        return "categorical"
+    kind, why = kind_of(column)
+    if role != "ignored":
+        found.reasons[f"kinds.{column.name}"] = f"Column '{column.name}' is {why}."
+    return kind
+
+
+def _policy(name: str, role: Role, task: TaskName, wishes: Wishes) -> Missing:
+    if isinstance(wishes.missing, Mapping) and name in wishes.missing:
+        return wishes.missing[name]
+    if role == "target" and task == "forecast":
+        return "mask"  # unobserved targets are never trained on or scored, whatever fills the history
+    if isinstance(wishes.missing, str) and role not in ("ignored", "split", "target"):
+        return wishes.missing
+    return "mean" if role == "static" else "previous"
+
+
+def say_missing(fields: list[FieldPlan], found: Findings) -> None:
+    """Adds the reason `missing`: how many values are missing where, and what is done about it."""
+    used = {planned.name: planned for planned in fields if planned.role in ("past", "known_future", "static", "target")}
+    gaps = [(column.name, column.null_count()) for column in found.value_columns() if column.name in used and column.null_count()]
+    if not gaps:
+        found.reasons["missing"] = "No used column has missing values."
+        return
+    said = ", ".join(f"'{name}' {count} ({used[name].missing})" for name, count in gaps[:10])
+    found.reasons["missing"] = f"Missing values, and what is done about them: {said}{', …' if len(gaps) > 10 else ''}."

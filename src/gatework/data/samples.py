@@ -1,0 +1,198 @@
+"""What a model is shown at once: windows of a series (forecast) or whole sequences, gathered from memory by index."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gatework.data.prepared import Prepared
+from gatework.data.series import BoolArray, IntArray, Rows
+from gatework.data.split import PARTS, Split
+from gatework.errors import ConfigError, DataError
+from gatework.ragged import Ragged
+from gatework.runs import Part
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples.
+
+    inputs: Ragged float32 (total_steps, num_inputs + num_future + num_static), one sequence per sample.
+    future: (n, horizon, num_future) float32, what is known of the steps to be forecast; (n, 0, 0) when there is no horizon.
+    targets: on the model's scale, (n, horizon, num_targets) or (n, num_targets) float32, 0 where unobserved; or (n,) int64
+        classes, −1 where unknown.
+    observed: bool, shaped like targets.
+    index: (n,) int64, which samples these are.
+    """
+
+    inputs: Ragged
+    future: Tensor
+    targets: Tensor
+    observed: Tensor
+    index: Tensor
+
+
+class ForecastSamples:
+    """Every window of a part: `window` steps of the past, `horizon` steps to forecast, never across two series.
+
+    A sample belongs to a part when all its target rows do; its inputs may reach back into earlier parts, never forward.
+    Samples without a single observed target are left out. Without a split, every window of the table is a sample, observed or
+    not: that is how a forecast beyond the data is made (see `future.append_horizon` and `final`).
+
+    sequence: (n,) the series of each sample. origin: (n,) the row of its first forecast step; its inputs are the rows
+    [origin − window, origin). skipped: ids of the series that have rows in this part and give no window, being too short.
+    """
+
+    def __init__(self, prepared: Prepared, split: Split | None, part: Part, window: int, horizon: int, stride: int = 1):
+        """Raises ConfigError when window, horizon or stride is not positive; DataError when no sample is left."""
+        for name, value in (("window", window), ("horizon", horizon), ("stride", stride)):
+            if value < 1:
+                raise ConfigError(f"The {name} is {value}; expected a number of steps, 1 or more. Give --{name} 1 or more.")
+        self.prepared, self.part, self.window, self.horizon = prepared, part, window, horizon
+        rows = Rows(prepared.offsets)
+        in_part = np.ones(rows.total_steps, dtype=bool) if split is None else split.rows_of(part)[prepared.rows]
+        fits = self._fits(rows, in_part)
+        sequence = rows.sequence
+        counts = np.bincount(sequence[fits], minlength=len(rows.lengths))
+        rows_in_part = np.bincount(sequence[in_part], minlength=len(rows.lengths))
+        self.skipped = [prepared.ids[i] for i in np.flatnonzero((counts == 0) & (rows_in_part > 0))]
+        if not fits.any():
+            raise self._too_short(rows)
+        first = np.full(len(rows.lengths), rows.total_steps, dtype=np.int64)
+        np.minimum.at(first, sequence[fits], np.flatnonzero(fits))
+        chosen = fits & ((np.arange(rows.total_steps) - first[sequence]) % stride == 0)
+        if split is not None:
+            chosen &= self._any_observed(rows)
+        self.origin: IntArray = np.flatnonzero(chosen).astype(np.int64)
+        self.sequence: IntArray = sequence[chosen]
+        if not len(self.origin):
+            raise DataError(
+                f"Every target of the {part} part is missing. A sample needs at least one known value of "
+                f"{', '.join(prepared.target_names)} within {horizon} steps. Give data with known targets, or change the split."
+            )
+        self._features = np.concatenate([prepared.inputs, prepared.future], axis=1)
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.origin)
+
+    @property
+    def final(self) -> IntArray:
+        """The index of the last sample of each series that has one: the forecast from the end of the data."""
+        is_last = np.ones(len(self.sequence), dtype=bool)
+        is_last[:-1] = self.sequence[1:] != self.sequence[:-1]
+        return np.flatnonzero(is_last).astype(np.int64)
+
+    def batch(self, index: npt.NDArray[np.integer]) -> Batch:
+        """The samples with these numbers, in this order."""
+        index = np.asarray(index, dtype=np.int64)
+        origin = self.origin[index]
+        past = origin[:, None] + np.arange(-self.window, 0)
+        coming = origin[:, None] + np.arange(self.horizon)
+        features = self._features.take(past.ravel(), axis=0)
+        static = self.prepared.static
+        if static.shape[1]:
+            features = np.concatenate([features, static[self.sequence[index]].repeat(self.window, axis=0)], axis=1)
+        offsets = torch.arange(len(index) + 1, dtype=torch.int64) * self.window
+        targets, observed = _split_missing(self.prepared.targets[coming])
+        return Batch(
+            inputs=Ragged(torch.from_numpy(features), offsets),
+            future=torch.from_numpy(self.prepared.future[coming]),
+            targets=targets,
+            observed=observed,
+            index=torch.from_numpy(index),
+        )
+
+    def _fits(self, rows: Rows, in_part: BoolArray) -> BoolArray:
+        """(total_steps,) whether a sample can begin its forecast at each row."""
+        row = np.arange(rows.total_steps)
+        running = np.concatenate([[0], np.cumsum(in_part, dtype=np.int64)])
+        end = np.minimum(row + self.horizon, rows.total_steps)
+        is_inside = (row - rows.start >= self.window) & (rows.end - row >= self.horizon)
+        result: BoolArray = is_inside & (running[end] - running[:-1] == self.horizon)
+        return result
+
+    def _any_observed(self, rows: Rows) -> BoolArray:
+        running = np.concatenate([[0], np.cumsum(~np.isnan(self.prepared.targets).all(axis=1), dtype=np.int64)])
+        end = np.minimum(np.arange(rows.total_steps) + self.horizon, rows.total_steps)
+        result: BoolArray = running[end] > running[:-1]
+        return result
+
+    def _too_short(self, rows: Rows) -> DataError:
+        longest = int(rows.lengths.max()) if len(rows.lengths) else 0
+        needed = self.window + self.horizon
+        room = longest - self.horizon
+        remedy = f"Give a smaller --window (at most {room})" if 0 < room < self.window else "Give a smaller --window or --horizon"
+        return DataError(
+            f"No series gives a sample for the {self.part} part: the longest of {len(rows.lengths)} has {longest} steps. "
+            f"A sample needs {needed}: a window of {self.window} and a horizon of {self.horizon}, "
+            f"the horizon wholly inside the part. {remedy}, or longer series."
+        )
+
+
+class SequenceSamples:
+    """One sample per sequence of a part; sequences of length zero count, sequences without any known answer do not.
+
+    Without a split, every sequence is a sample, answered or not. sequence: (n,) the sequence of each sample.
+    """
+
+    def __init__(self, prepared: Prepared, split: Split | None, part: Part):
+        """Raises DataError when no sequence is left."""
+        self.prepared, self.part = prepared, part
+        chosen = np.ones(len(prepared.ids), dtype=bool)
+        if split is not None:
+            chosen = split.sequences[prepared.sequences] == PARTS.index(part)
+            targets = prepared.targets
+            chosen &= targets >= 0 if targets.ndim == 1 else ~np.isnan(targets).all(axis=1)
+        self.sequence: IntArray = np.flatnonzero(chosen).astype(np.int64)
+        if not len(self.sequence):
+            raise DataError(
+                f"The {part} part has no sequence with a known answer ({len(prepared.ids)} sequences in all). "
+                f"Expected at least one. Give sequences whose {', '.join(prepared.target_names)} is known, or change the split."
+            )
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.sequence)
+
+    def batch(self, index: npt.NDArray[np.integer]) -> Batch:
+        """The samples with these numbers, in this order."""
+        index = np.asarray(index, dtype=np.int64)
+        prepared, sequence = self.prepared, self.sequence[index]
+        begin = prepared.offsets[sequence]
+        lengths = prepared.offsets[sequence + 1] - begin
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], lengths)
+        features = prepared.inputs[rows]
+        if prepared.static.shape[1]:
+            features = np.concatenate([features, prepared.static[sequence].repeat(lengths, axis=0)], axis=1)
+        targets, observed = _split_missing(prepared.targets[sequence])
+        return Batch(
+            inputs=Ragged(torch.from_numpy(features), torch.from_numpy(offsets)),
+            future=torch.zeros(len(index), 0, 0),
+            targets=targets,
+            observed=observed,
+            index=torch.from_numpy(index),
+        )
+
+
+def _split_missing(targets: npt.NDArray[np.float32] | npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Targets without NaN, and where they were observed."""
+    if targets.ndim == 1:
+        return torch.from_numpy(targets), torch.from_numpy(targets >= 0)
+    observed = ~np.isnan(targets)
+    return torch.from_numpy(np.where(observed, targets, np.float32(0))), torch.from_numpy(observed)
+
+
+def batch_order(num_samples: int, batch_size: int, seed: int, epoch: int, shuffle: bool) -> list[IntArray]:
+    """The samples of each batch of an epoch; every sample once, the last batch may be smaller.
+
+    Drawn from a counter-based generator keyed by (seed, epoch): the same arguments, the same order, whatever was drawn before.
+    """
+    order = np.arange(num_samples, dtype=np.int64)
+    if shuffle:
+        key = np.array([seed % 2**64, epoch % 2**64], dtype=np.uint64)
+        order = np.random.Generator(np.random.Philox(key=key)).permutation(order)
+    return [order[start : start + batch_size] for start in range(0, num_samples, batch_size)]

@@ -1,0 +1,64 @@
+"""What the user said about the data; everything else is found out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gatework.data.kinds import Kind
+from gatework.data.table import SERIES, STEP, Missing
+from gatework.errors import ConfigError, nearest
+from gatework.runs import TaskName
+
+MANY_NAMES = 20
+"""At most so many columns are listed in an error."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user said about the data; None and empty mean "find out".
+
+    time: the time column, or the columns that make it, such as ("year", "month", "day", "hour").
+    kinds: column → kind. missing: one policy for all columns, or column → policy. constant: what `constant` fills with.
+    layout, variable, value: see `DataPlan`. labels: the source of the labels table, written into the plan.
+    """
+
+    task: TaskName | None = None
+    targets: tuple[str, ...] = ()
+    time: str | tuple[str, ...] | None = None
+    series: str | None = None
+    known_future: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    missing: Missing | Mapping[str, Missing] | None = None
+    constant: float = 0.0
+    layout: Literal["steps", "sequences", "long"] | None = None
+    labels: str | None = None
+    split_column: str | None = None
+    variable: str | None = None
+    value: str | None = None
+
+    def named_columns(self) -> list[tuple[str, str]]:
+        """(option, column) for every column that the user named."""
+        times = (self.time,) if isinstance(self.time, str) else self.time or ()
+        single = [("series", self.series), ("split", self.split_column), ("variable", self.variable), ("value", self.value)]
+        several = [("target", self.targets), ("time", times), ("known-future", self.known_future), ("static", self.static)]
+        several += [("ignore", self.ignore), ("kind", tuple(self.kinds))]
+        several += [("missing", tuple(self.missing))] if isinstance(self.missing, Mapping) else []
+        return [(option, name) for option, name in single if name] + [
+            (option, name) for option, names in several for name in names
+        ]
+
+
+def check_names(wishes: Wishes, known: list[str], options: frozenset[str] | None = None) -> None:
+    """ConfigError for a column that a wish names and the data does not have. options: the wishes to check; None: all."""
+    names = [column for column in dict.fromkeys(known) if column not in (SERIES, STEP)]
+    for option, name in wishes.named_columns():
+        if name not in known and (options is None or option in options):
+            hint = nearest(name, names)
+            if len(names) > MANY_NAMES and hint.startswith("Known: "):
+                hint = nearest(name, names[:MANY_NAMES])[:-1] + ", …."
+            raise ConfigError(
+                f"There is no column '{name}' (--{option}). Expected a column of the data. {hint} "
+                f"Correct the name; 'gatework look DATA' lists the columns."
+            )

@@ -1,0 +1,434 @@
+"""The files of one run and their schemas.
+
+    config.json         Plan            everything that was decided before training
+    split.json          SplitRecord     which rows or sequences were used for what
+    prepare.json        (data.prepare)  scales and categories, fitted on training rows only
+    model.safetensors   (model)         the best weights
+    checkpoint.safetensors  (train)     all that a killed training needs to go on
+    history.jsonl       HistoryRow      one line per epoch
+    evaluation.json     Evaluation      metrics with intervals beside the baselines, and the numbers of the figures
+    predictions.parquet (evaluate)      every test prediction, with time stamps
+    figures/, report.html  (report)
+    run.json            Manifest        versions, seeds, hashes, wall time
+
+Stages meet only in this folder: each reads what the earlier ones wrote and can be run again alone. Writing is atomic (a temporary
+file, flushed, then renamed), so a file is either the old or the new one. No torch here.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gatework.errors import RunError
+
+SCHEMA_VERSION = 1
+
+Part = Literal["train", "validation", "test"]
+TaskName = Literal["forecast", "classify", "regress"]
+
+
+class Record(BaseModel):
+    """A frozen record of a run file: unknown keys are an error, numbers must be finite unless declared otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class FieldPlan(Record):
+    """One column of the data; see `data.table.Field`."""
+
+    name: str
+    kind: Literal["numeric", "categorical", "boolean", "timestamp"]
+    role: Literal["target", "past", "known_future", "static", "series", "time", "split", "ignored"]
+    missing: Literal["previous", "linear", "mean", "constant", "mask", "drop"] = "previous"
+    constant: float = 0.0
+
+
+class DataPlan(Record):
+    """What is read, and what each column is for.
+
+    sources: files, folders or globs as the user gave them; `bundled:NAME` for a data set inside the package; empty for a frame
+        in memory.
+    test_sources, validation_sources: separate files for these parts, empty when the split is made from `sources`.
+    labels: a second table joined by the series id (targets and static attributes), or None.
+    layout: `steps` one row a step; `sequences` one row a sequence, its columns being the steps; `long` one row per (id, time,
+        variable, value).
+    time_parts: columns that together make the time stamp, such as ("year", "month", "day", "hour"); else empty.
+    time_format: strptime format of a text time column, or None when it is ISO 8601 or already a time.
+    variable, value: the two columns of the long form.
+    """
+
+    task: TaskName
+    sources: tuple[str, ...] = ()
+    test_sources: tuple[str, ...] = ()
+    validation_sources: tuple[str, ...] = ()
+    labels: str | None = None
+    layout: Literal["steps", "sequences", "long"] = "steps"
+    targets: tuple[str, ...]
+    time: str | None = None
+    time_parts: tuple[str, ...] = ()
+    time_format: str | None = None
+    series: str | None = None
+    variable: str | None = None
+    value: str | None = None
+    fields: tuple[FieldPlan, ...]
+
+
+class SplitPlan(Record):
+    """How the data is divided. kind `column`: a column says train / validation / test; `files`: separate files do."""
+
+    kind: Literal["time", "group", "stratified", "column", "files"]
+    column: str | None = None
+    validation: float = 0.15
+    test: float = 0.15
+    seed: int = 0
+
+
+class ModelPlan(Record):
+    """The network: input → recurrent layers → head."""
+
+    cell: str = "lstm"
+    hidden_size: int = 64
+    num_layers: int = 1
+    bidirectional: bool = False
+    dropout: float = 0.0
+
+
+class TrainingPlan(Record):
+    """One training.
+
+    epochs: at most so many. epoch_samples: samples drawn for one epoch, without repetition; 0 for all of them.
+    learning_rate: the peak of the schedule. clip_norm: the largest gradient norm let through. patience: epochs without a better
+    validation loss before stopping. minutes: a limit on the training time; None for none.
+    """
+
+    epochs: int = 30
+    epoch_samples: int = 0
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    patience: int = 6
+    minutes: float | None = None
+    seed: int = 0
+
+
+class Plan(Record):
+    """Everything that was decided before training; `reasons` says why, one sentence per inferred or defaulted choice.
+
+    horizon, window: in steps; 0 where the task has none (classification, regression). period: steps of one season, 0 if unknown.
+    python: the lines of Python that do the same as the command.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    data: DataPlan
+    split: SplitPlan
+    model: ModelPlan = ModelPlan()
+    training: TrainingPlan = TrainingPlan()
+    horizon: int = 0
+    window: int = 0
+    period: int = 0
+    reasons: dict[str, str] = {}
+    python: str = ""
+
+
+class SplitRecord(Record):
+    """split.json. boundaries: first time stamp (ISO) or order of `validation` and `test` where the split is by time.
+
+    sequences: ids per part where whole sequences are split, else empty. counts: rows (by time) or sequences per part.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    kind: Literal["time", "group", "stratified", "column", "files"]
+    seed: int = 0
+    boundaries: dict[str, str] = {}
+    sequences: dict[Part, tuple[str, ...]] = {}
+    counts: dict[Part, int]
+    notes: tuple[str, ...] = ()
+
+
+class HistoryRow(Record):
+    """One line of history.jsonl: one epoch.
+
+    gradient_norm: median over the steps of the epoch, before clipping. clip_rate: share of steps that were clipped, 0–1.
+    saturated_share: share of gate values below 0.1 or above 0.9, 0–1. dead_units: hidden units whose output hardly moves.
+    reach_steps: the lag within which 99 % of the gradient of the prediction with respect to the input lies.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    learning_rate: float
+    gradient_norm: float
+    clip_rate: float
+    saturated_share: float | None = None
+    dead_units: int | None = None
+    reach_steps: int | None = None
+    is_best: bool
+    elapsed_s: float
+
+
+class MetricInfo(Record):
+    """A metric's name, unit (empty when it has none), direction and meaning in one sentence."""
+
+    name: str
+    unit: str = ""
+    better: Literal["lower", "higher"]
+    meaning: str
+
+
+class Score(Record):
+    """A value with its 95 % bootstrap interval; None where it is not defined (R² of a constant, AUROC of one class)."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class ScoreRow(Record):
+    """The scores of the model or of one baseline, by metric name."""
+
+    name: str
+    kind: Literal["model", "baseline"]
+    description: str
+    scores: dict[str, Score]
+
+
+class Line(Record):
+    """One line of a figure; None breaks it. style says what it is, not how it looks."""
+
+    name: str
+    y: tuple[float | None, ...]
+    style: Literal["truth", "prediction", "history", "baseline"] = "prediction"
+
+
+class LinesFigure(Record):
+    """Lines over a common axis. x: numbers, or ISO time stamps. marks: (x, label) vertical lines."""
+
+    kind: Literal["lines"] = "lines"
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    x: tuple[float, ...] | tuple[str, ...]
+    lines: tuple[Line, ...]
+    marks: tuple[tuple[float | str, str], ...] = ()
+
+
+class MatrixFigure(Record):
+    """A matrix of counts, such as a confusion matrix: rows are the truth, columns the prediction."""
+
+    kind: Literal["matrix"] = "matrix"
+    name: str
+    title: str
+    caption: str
+    row_labels: tuple[str, ...]
+    column_labels: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
+class ScatterFigure(Record):
+    """Points; `has_diagonal` draws y = x. sizes: relative point areas (counts per bin), or empty."""
+
+    kind: Literal["scatter"] = "scatter"
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    sizes: tuple[float, ...] = ()
+    has_diagonal: bool = True
+
+
+Figure = Annotated[LinesFigure | MatrixFigure | ScatterFigure, Field(discriminator="kind")]
+
+
+class Evaluation(Record):
+    """evaluation.json: one model on one part of the data.
+
+    num_samples: windows or sequences scored. resampled: what the bootstrap draws, in words ("40 blocks of 168 steps").
+    verdict: sentences; the first says who wins. notes: what a reader must know about the numbers.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    task: TaskName
+    part: Part | Literal["new"]
+    num_samples: int
+    resampled: str
+    metrics: tuple[MetricInfo, ...]
+    rows: tuple[ScoreRow, ...]
+    verdict: tuple[str, ...]
+    figures: tuple[Figure, ...] = ()
+    notes: tuple[str, ...] = ()
+    model_sha256: str = ""
+
+
+class SourceFile(Record):
+    """One input file as it was when it was read."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class Manifest(Record):
+    """run.json: what produced this folder. files: sha256 of each finished file by name. wall_time_s: seconds per stage."""
+
+    schema_version: int = SCHEMA_VERSION
+    gatework: str
+    python: str
+    torch: str
+    platform: str
+    status: Literal["planned", "training", "trained", "evaluated"]
+    command: str = ""
+    seed: int
+    started_at: str
+    wall_time_s: dict[str, float] = {}
+    sources: tuple[SourceFile, ...] = ()
+    files: dict[str, str] = {}
+    num_parameters: int = 0
+    notes: tuple[str, ...] = ()
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; what is written there replaces `path` when the block ends without an error."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+CURES = {
+    "history.jsonl": "Finish the training: gatework resume {run}",
+    "evaluation.json": "Score the run first: gatework evaluate {run}",
+}
+"""What writes a missing file. The others are written before training, so that without them there is no run."""
+
+
+class RunFolder:
+    """One run on disk: typed reading and atomic writing of its files.
+
+    Raises RunError with the file's name when a file is missing, damaged, truncated or from a newer schema.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+
+    def file(self, name: str) -> Path:
+        """The path of one of the run's files."""
+        return self.path / name
+
+    def has(self, name: str) -> bool:
+        """Whether that file is there."""
+        return self.file(name).is_file()
+
+    def remove_leftovers(self) -> None:
+        """Delete what a killed process left half-written; see `atomic_write`."""
+        for path in self.path.glob(".*.part"):
+            path.unlink(missing_ok=True)
+
+    def read(self, name: str, schema: type[AnyRecord]) -> AnyRecord:
+        """One JSON file as its record."""
+        text = self.read_text(name)
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise self._damaged(name, f"it is not complete JSON (line {error.lineno})") from error
+        self._check_version(name, data)
+        try:
+            return schema.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise self._damaged(name, f"'{where}': {first['msg']}") from error
+
+    def read_text(self, name: str) -> str:
+        """One file as text; RunError when the folder or the file is missing or not UTF-8."""
+        if not self.path.is_dir():
+            raise RunError(
+                f"'{self.path}' is not a run folder: it does not exist. "
+                f"Expected a folder written by 'gatework train'. Check the path, or train first."
+            )
+        try:
+            return self.file(name).read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            cure = CURES.get(name, "Restore it from a copy, or train again.").format(run=self.path)
+            raise RunError(
+                f"The run folder '{self.path}' has no '{name}'. Expected the file that an earlier stage writes. {cure}"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise self._damaged(name, "it is not text") from error
+        except OSError as error:
+            raise self._damaged(name, f"it cannot be read ({error.strerror})") from error
+
+    def write(self, name: str, record: Record) -> None:
+        """One record as a JSON file, atomically."""
+        self.write_text(name, record.model_dump_json(indent=1) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Text as a file, atomically."""
+        with atomic_write(self.file(name)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def read_history(self) -> list[HistoryRow]:
+        """history.jsonl, one row per epoch."""
+        try:
+            return [HistoryRow.model_validate_json(line) for line in self.read_text("history.jsonl").splitlines()]
+        except ValidationError as error:
+            raise self._damaged("history.jsonl", "a line is not an epoch") from error
+
+    def write_history(self, rows: list[HistoryRow]) -> None:
+        """All rows, atomically: a killed training never leaves half a line."""
+        self.write_text("history.jsonl", "".join(row.model_dump_json() + "\n" for row in rows))
+
+    def update_manifest(self, **changes: object) -> Manifest:
+        """run.json with some of its properties changed; `wall_time_s` and `files` are merged, not replaced."""
+        old = self.read("run.json", Manifest)
+        merged = dict(changes)
+        for name in ("wall_time_s", "files"):
+            if name in merged:
+                merged[name] = {**getattr(old, name), **merged[name]}  # type: ignore[dict-item]
+        new = Manifest.model_validate({**old.model_dump(), **merged})
+        self.write("run.json", new)
+        return new
+
+    def _check_version(self, name: str, data: object) -> None:
+        version = data.get("schema_version", SCHEMA_VERSION) if isinstance(data, dict) else None
+        if not isinstance(version, int):
+            raise self._damaged(name, "it has no schema version")
+        if version > SCHEMA_VERSION:
+            raise RunError(
+                f"'{self.file(name)}' has schema version {version}; this gatework reads versions up to {SCHEMA_VERSION}. "
+                f"Upgrade gatework: pip install --upgrade gatework."
+            )
+
+    def _damaged(self, name: str, what: str) -> RunError:
+        return RunError(
+            f"'{self.file(name)}' is damaged: {what}. Expected the file as gatework wrote it. "
+            f"{CURES.get(name, 'Restore it from a copy, or train again.').format(run=self.path)}"
+        )
