@@ -1,0 +1,13 @@
+"""A run folder in, pictures and one self-contained HTML file out. No torch here.
+
+write.py       write_report: reads the run, draws, composes, writes
+material.py    everything that a report is made of, read from the run folder
+page.py        the sections in their order, as one page
+sections/      one file per section
+figures.py     the figures of evaluation.json and the training picture, as SVG
+glossary.py    the terms, their definitions, and the links to them
+"""
+
+from gatework.report.write import write_report
+
+__all__ = ["write_report"]

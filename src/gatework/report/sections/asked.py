@@ -1,0 +1,63 @@
+"""What was asked: the task, its targets, and how far back and ahead."""
+
+from gatework.report.markup import Html, code, element, listed
+from gatework.report.numbers import counted, steps, time_span
+from gatework.report.section import Ingredients, pairs, paragraph
+
+TASK_WORDS = {
+    "forecast": "Forecast: the next steps of each target, from the steps before them",
+    "classify": "Classification: one class for each whole sequence",
+    "regress": "Regression: one number for each whole sequence",
+}
+
+
+def write_asked(given: Ingredients) -> Html:
+    """The question in a sentence and its parts in a list."""
+    plan, glossary = given.material.plan, given.glossary
+    step_s = given.material.step_s
+    rows: list[tuple[str, str]] = [
+        ("task", glossary.link(TASK_WORDS[plan.data.task])),
+        (_noun(len(plan.data.targets)), listed(map(code, plan.data.targets))),
+    ]
+    if plan.horizon:
+        rows.append(("horizon", glossary.link(steps(plan.horizon, step_s))))
+    if plan.window:
+        rows.append(("window", glossary.link(steps(plan.window, step_s))))
+    if step_s is not None:
+        rows.append(("one step", time_span(step_s)))
+    if plan.period:
+        rows.append(("season", steps(plan.period, step_s)))
+    if plan.data.time or plan.data.time_parts:
+        rows.append(("time", listed(map(code, plan.data.time_parts or (str(plan.data.time),)))))
+    if plan.data.series:
+        rows.append(("series", Html(f"each value of {code(plan.data.series)} is a series of its own")))
+    return _sentence(given) + pairs([(glossary.link(name), value) for name, value in rows])
+
+
+def _noun(number: int) -> str:
+    return "target" if number == 1 else "targets"
+
+
+def _sentence(given: Ingredients) -> Html:
+    plan, glossary, step_s = given.material.plan, given.glossary, given.material.step_s
+    targets = listed(map(code, plan.data.targets))
+    roles = [field.role for field in plan.data.fields]
+    past, future, static = roles.count("past"), roles.count("known_future"), roles.count("static")
+    beside = [counted(past, "further column")] if past else []
+    beside += [counted(future, "column") + " known ahead"] if future else []
+    beside += [counted(static, "attribute") + " of the series"] if static else []
+    if plan.data.task == "forecast":
+        reads = glossary.link(f"From a window of {steps(plan.window, step_s)} of ")
+        along = Html(" and ") + listed(map(glossary.link, beside)) if beside else ""
+        ahead = glossary.link(f", what will the next {steps(plan.horizon, step_s)} of ")
+        return element("p", reads, targets, along, ahead, targets if len(plan.data.targets) == 1 else "these targets", " be?")
+    inputs = listed(map(glossary.link, [counted(past + future, "column"), *(beside[-1:] if static else [])]))
+    verb = "which class of " if plan.data.task == "classify" else "what value of "
+    return paragraph(
+        glossary,
+        "Given a whole sequence of ",
+        inputs,
+        f", however long it is, {verb}",
+        targets,
+        " does it belong to?" if plan.data.task == "classify" else " goes with it?",
+    )
