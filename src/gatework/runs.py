@@ -18,7 +18,7 @@ file, flushed, then renamed), so a file is either the old or the new one. No tor
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -305,9 +305,7 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; what is written there replaces `path` when the block ends without an error."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
         yield temporary
         with temporary.open("rb") as written:
@@ -324,8 +322,8 @@ def file_sha256(path: Path) -> str:
 
 
 CURES = {
-    "history.jsonl": "Finish the training: gatework resume {run}",
-    "evaluation.json": "Score the run first: gatework evaluate {run}",
+    "history.jsonl": "Finish the training with 'gatework resume {run}'.",
+    "evaluation.json": "Score the run with 'gatework evaluate {run}'.",
 }
 """What writes a missing file. The others are written before training, so that without them there is no run."""
 

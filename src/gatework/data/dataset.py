@@ -92,8 +92,8 @@ def own_data(folder: RunFolder, source: Source) -> Dataset | None:
     plan = folder.read("config.json", Plan)
     record = folder.read("split.json", SplitRecord)
     known = Preparation.from_json(folder.read_text("prepare.json"))
-    frame, labels = read_planned(plan.data, source)
     try:
+        frame, labels = read_planned(plan.data, source)
         table = build_table(frame, plan.data, labels)
         split = apply_split(record, table)
         again = Preparation.fit(table, split)
@@ -106,9 +106,10 @@ def open_other(folder: RunFolder, source: Source) -> Dataset:
     """Data that the run has never seen, prepared with what it learned; all of it is the test part."""
     plan = folder.read("config.json", Plan)
     known = Preparation.from_json(folder.read_text("prepare.json"))
-    alone = plan.data.model_copy(update={"validation_sources": (), "test_sources": ()})
-    frame, labels = read_planned(alone, source)
-    table = build_table(frame, plan.data, labels)
+    fields = tuple(field for field in plan.data.fields if field.role != "split")
+    whole = plan.data.model_copy(update={"validation_sources": (), "test_sources": (), "fields": fields})
+    frame, labels = read_planned(whole, source)
+    table = build_table(frame, whole, labels)
     split = Split.all_test(table)
     return Dataset(table, split, known, known.apply(table, split))
 

@@ -1,0 +1,83 @@
+"""A trained model on new data: the next steps of every series, or an answer for every sequence."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from gatework.data.dataset import Source, read_planned
+from gatework.data.future import append_horizon
+from gatework.data.layout import build_table
+from gatework.data.samples import ForecastSamples, SequenceSamples
+from gatework.data.split import Split
+from gatework.evaluate.run import network_outputs
+from gatework.model import TrainedModel, load_trained
+from gatework.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """frame: one row per predicted value (see `Task.predictions`). notes: what a reader must know about the data."""
+
+    frame: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+class Predictor:
+    """A trained run, loaded once and asked many times.
+
+    >>> predictor = gatework.load("runs/load")         # doctest: +SKIP
+    >>> predictor.predict("today.csv").frame           # doctest: +SKIP
+    """
+
+    def __init__(self, run: RunFolder | Path | str):
+        """Raises RunError when the run is unfinished or damaged."""
+        self.folder = run if isinstance(run, RunFolder) else RunFolder(run)
+        self.trained: TrainedModel
+        self.trained, _ = load_trained(self.folder)
+
+    def predict(self, data: Source) -> Prediction:
+        """Forecasts from the end of every series, or one answer per sequence.
+
+        data: a file, files or a frame with the columns of the training data; the targets may be missing. A forecast needs the
+        last `window` steps of each series; more are welcome (missing values are filled from them).
+        Raises DataError when a column is missing or of another type, or when no series is long enough.
+        """
+        plan = self.trained.plan
+        frame, labels = read_planned(plan.data.model_copy(update={"validation_sources": (), "test_sources": ()}), data)
+        table = build_table(frame, plan.data, labels, targets_required=False)
+        preparation = self.trained.preparation
+        if plan.data.task == "forecast":
+            table = append_horizon(table, plan.horizon)
+            prepared = preparation.apply(table, Split.all_test(table))
+            samples: ForecastSamples | SequenceSamples = ForecastSamples(prepared, None, "test", plan.window, plan.horizon)
+            assert isinstance(samples, ForecastSamples)
+            samples = only_final(samples)
+        else:
+            prepared = preparation.apply(table, Split.all_test(table))
+            samples = SequenceSamples(prepared, None, "test")
+        values = self.trained.task.decode(network_outputs(self.trained.network, samples), preparation)
+        answers = self.trained.task.predictions(prepared, samples, values)
+        skipped = getattr(samples, "skipped", [])
+        notes = [*table.notes, *prepared.notes]
+        if skipped:
+            notes.append(f"{len(skipped)} series are shorter than the window and have no forecast: {', '.join(skipped[:5])}.")
+        without_truth = answers.drop("truth") if answers["truth"].is_null().all() else answers
+        return Prediction(without_truth, tuple(notes))
+
+
+def only_final(samples: ForecastSamples) -> ForecastSamples:
+    """The forecast from the end of each series alone."""
+    final = samples.final
+    samples.origin, samples.sequence = samples.origin[final], samples.sequence[final]
+    return samples
+
+
+def predict_run(run: RunFolder | Path | str, data: Source) -> Prediction:
+    """Load a run and predict once; see `Predictor.predict`."""
+    return Predictor(run).predict(data)
+
+
+def load(run: RunFolder | Path | str) -> Predictor:
+    """A trained run, ready to predict."""
+    return Predictor(run)

@@ -1,0 +1,174 @@
+"""One trained model on one part of the data: predictions, metrics with intervals beside the baselines, a verdict in words."""
+
+import time
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from gatework.data.bundled import unit_of
+from gatework.data.dataset import Dataset, Source, open_dataset, open_other, own_data, rows_in_common
+from gatework.data.samples import Batch
+from gatework.errors import RunError
+from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_units, gain, sequence_units
+from gatework.evaluate.verdict import verdict
+from gatework.model import SequenceModel, TrainedModel, load_trained
+from gatework.runs import Evaluation, Manifest, Part, Plan, RunFolder, Score, ScoreRow, atomic_write, file_sha256
+from gatework.tasks.task import Answer, Case, Samples, Task
+
+BATCH_SIZE = 512
+SEED = 0
+"""Of the bootstrap: fixed, so that an evaluation says the same twice."""
+
+
+def evaluate_run(run: RunFolder | Path | str, data: Source | None = None, part: Part = "test") -> Evaluation:
+    """Judge a trained run on its test part (or another one) and write evaluation.json and predictions.parquet.
+
+    data: the run's own data, when it was a frame in memory or has moved; or other data of the same form: then all of it is judged
+        (part "new"), and the baselines still learn from the run's own training part.
+    Raises RunError when the training has not finished or the folder is damaged; DataError when the data does not fit.
+    """
+    folder = run if isinstance(run, RunFolder) else RunFolder(run)
+    started = time.perf_counter()
+    if folder.read("run.json", Manifest).status in ("planned", "training"):
+        raise RunError(
+            f"The training of '{folder.path}' has not finished. Expected a trained run. Finish it with 'gatework resume {folder.path}'."
+        )
+    trained, sha256 = load_trained(folder)
+    own, other = open_both(folder, data)
+    dataset = other or own
+    judged = trained.task.samples(dataset.prepared, dataset.split, "test" if other else part)
+    outputs = network_outputs(trained.network, judged)
+    model = Answer(model_name(trained.plan), describe(trained.plan), trained.task.decode(outputs, trained.preparation))
+    evaluation = judge(trained, own, judged, model, "new" if other else part)
+    notes = (*evaluation.notes, *trained_on_note(own, other)) if other else evaluation.notes
+    evaluation = evaluation.model_copy(update={"model_sha256": sha256, "notes": notes})
+    folder.write("evaluation.json", evaluation)
+    frame = trained.task.predictions(dataset.prepared, judged, model.values)
+    with atomic_write(folder.file("predictions.parquet")) as temporary:
+        frame.write_parquet(temporary, compression="zstd")
+    folder.update_manifest(
+        status="evaluated",
+        wall_time_s={"evaluate": round(time.perf_counter() - started, 3)},
+        files={name: file_sha256(folder.file(name)) for name in ("evaluation.json", "predictions.parquet")},
+    )
+    return evaluation
+
+
+def open_both(folder: RunFolder, data: Source | None) -> tuple[Dataset, Dataset | None]:
+    """The run's own data, and the other data that is to be judged; None when it is the run's own.
+
+    Raises RunError when the run's own data is a frame in memory and `data` is not that frame.
+    """
+    if data is None:
+        return open_dataset(folder), None
+    own = own_data(folder, data)
+    if own is not None:
+        return own, None
+    if not folder.read("config.json", Plan).data.sources:
+        raise RunError(
+            f"The data given is not what '{folder.path}' was trained on, a frame in memory that cannot be read again. "
+            f"Expected that frame, since the baselines learn from it. Give it, or predict with gatework.load('{folder.path}')."
+        )
+    return open_dataset(folder), open_other(folder, data)
+
+
+def trained_on_note(own: Dataset, other: Dataset) -> tuple[str, ...]:
+    """What must be said when the judged data holds rows that the model was trained on."""
+    known, total = rows_in_common(own, other), other.table.steps.height
+    if not known:
+        return ()
+    return (
+        f"{known} of {total} rows were part of the training: the scores are better than on data that the model has never seen.",
+    )
+
+
+def network_outputs(network: SequenceModel, samples: Samples) -> np.ndarray:
+    """The head's output for every sample, in their order; no dropout, no gradients."""
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(samples), BATCH_SIZE):
+            batch: Batch = samples.batch(np.arange(start, min(start + BATCH_SIZE, len(samples))))
+            parts.append(network.predict(batch).numpy())
+    return np.concatenate(parts)
+
+
+def model_name(plan: Plan) -> str:
+    """What the model is called in tables."""
+    return plan.model.cell.upper() if len(plan.model.cell) <= 4 else plan.model.cell
+
+
+def describe(plan: Plan) -> str:
+    """The model in a phrase."""
+    model = plan.model
+    layers = f"{model.num_layers} layers" if model.num_layers > 1 else "one layer"
+    directions = ", both directions" if model.bidirectional else ""
+    return f"The trained model: {layers} of {model.hidden_size} units{directions}."
+
+
+def judge(trained: TrainedModel, own: Dataset, judged: Samples, model: Answer, part: Part | Literal["new"]) -> Evaluation:
+    """The table, its verdict and the figures' numbers. own: the data that the run was trained on."""
+    task, plan = trained.task, trained.plan
+    case = Case(
+        preparation=trained.preparation,
+        split=own.split,
+        train=task.samples(own.prepared, own.split, "train"),
+        judged=judged,
+        period=plan.period,
+        target_units=tuple(unit_of(plan.data.sources, name) for name in own.prepared.target_names),
+    )
+    answers = [model, *task.baselines(case)]
+    units = draw_units(task, case, plan)
+    resampled = [bootstrap(measured, units.index, seed=SEED) for measured in task.measure(case, answers)]
+    rows = score_rows(answers, resampled)
+    metrics = resampled[0].metrics
+    gains = gains_over_baselines(answers, resampled)
+    return Evaluation(
+        task=task.name,
+        part=part,
+        num_samples=len(judged),
+        resampled=units.words,
+        metrics=metrics,
+        rows=rows,
+        verdict=verdict(rows, metrics, gains, task.moved_share(case, answers)),
+        figures=task.figures(case, answers),
+        notes=(*((units.note,) if units.note else ()), *judged.prepared.notes, *skipped_note(judged)),
+    )
+
+
+def draw_units(task: Task, case: Case, plan: Plan) -> Units:
+    """What the bootstrap draws for this task."""
+    clock = task.clock(case)
+    if clock is None:
+        return sequence_units(np.arange(len(case.judged), dtype=np.int64))
+    return forecast_units(case.judged.sequence, clock, plan.horizon, plan.period)
+
+
+def score_rows(answers: list[Answer], resampled: list[Resampled]) -> tuple[ScoreRow, ...]:
+    """The rows of the table; the model comes first."""
+    return tuple(
+        ScoreRow(
+            name=answer.name,
+            kind="baseline" if number else "model",
+            description=answer.description,
+            scores=row.scores(),
+        )
+        for number, (answer, row) in enumerate(zip(answers, resampled, strict=True))
+    )
+
+
+def gains_over_baselines(answers: list[Answer], resampled: list[Resampled]) -> dict[str, Score]:
+    """By how much the model is better than each baseline on the leading metric."""
+    lead = resampled[0].metrics[0].name
+    return {answer.name: gain(resampled[0], row, lead) for answer, row in zip(answers[1:], resampled[1:], strict=True)}
+
+
+def skipped_note(judged: Samples) -> tuple[str, ...]:
+    """Series that were too short to be judged, by name."""
+    skipped: list[str] = getattr(judged, "skipped", [])
+    if not skipped:
+        return ()
+    named = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")
+    return (f"{len(skipped)} series are too short for a window and were not judged: {named}.",)

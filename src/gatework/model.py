@@ -1,0 +1,187 @@
+"""A model: input → recurrent layers → head; saved as safetensors beside the run's JSON files."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from gatework.data.prepare import Preparation
+from gatework.data.prepared import Prepared
+from gatework.data.samples import Batch
+from gatework.errors import RunError
+from gatework.layers import Recurrent
+from gatework.ragged import Ragged
+from gatework.runs import SCHEMA_VERSION, ModelPlan, Plan, RunFolder, atomic_write
+from gatework.tasks import Task, planned_task
+from gatework.tasks.task import Features, Sizes
+
+WEIGHTS = "model.safetensors"
+HEADER = "gatework"
+"""The entry of a safetensors header that holds our own metadata, as JSON."""
+
+
+class SequenceModel(nn.Module):
+    """Recurrent layers and the head of one task.
+
+    forward(inputs Ragged (total_steps, input_size), future (n, horizon, num_future) or None) → the head's output.
+    """
+
+    def __init__(self, plan: ModelPlan, sizes: Sizes, task: Task):
+        super().__init__()
+        self.recurrent = Recurrent(
+            plan.cell,
+            sizes.input_size,
+            plan.hidden_size,
+            num_layers=plan.num_layers,
+            bidirectional=plan.bidirectional,
+            dropout=plan.dropout if plan.num_layers > 1 else 0.0,
+        )
+        remember_at_first(self.recurrent)
+        self.dropout = nn.Dropout(plan.dropout)
+        self.head = task.head(sizes)
+
+    def forward(self, inputs: Ragged, future: Tensor | None = None) -> Tensor:
+        return self.head(self.features(inputs), future)  # type: ignore[no-any-return]
+
+    def features(self, inputs: Ragged) -> Features:
+        """What the head reads, after dropout."""
+        steps, state = self.recurrent(inputs)
+        hidden = state[0] if isinstance(state, tuple) else state
+        directions = 2 if self.recurrent.bidirectional else 1
+        last = hidden[-directions:].transpose(0, 1).flatten(1)
+        return Features(steps.with_values(self.dropout(steps.values)), self.dropout(last), inputs)
+
+    def predict(self, batch: Batch) -> Tensor:
+        """The head's output for a batch."""
+        return self(batch.inputs, batch.future)  # type: ignore[no-any-return]
+
+
+def remember_at_first(recurrent: Recurrent) -> None:
+    """Start forget gates open (bias 1), so that gradients reach back from the first step on.
+
+    Jozefowicz, Zaremba and Sutskever, "An empirical exploration of recurrent network architectures", 2015.
+    """
+    gates = recurrent.cell.gates
+    if "forget" not in gates:
+        return
+    start = gates.index("forget") * recurrent.hidden_size
+    with torch.no_grad():
+        for name, parameter in recurrent.named_parameters():
+            if name.startswith(("bias_ih", "bias_hh")):
+                parameter[start : start + recurrent.hidden_size] = 1.0 if name.startswith("bias_ih") else 0.0
+
+
+def sizes_for(plan: Plan, prepared: Prepared) -> Sizes:
+    """The sizes that this data asks of a model."""
+    num_future = prepared.future.shape[1]
+    return Sizes(
+        input_size=prepared.inputs.shape[1] + num_future + prepared.static.shape[1],
+        feature_size=plan.model.hidden_size * (2 if plan.model.bidirectional else 1),
+        num_future=num_future,
+        num_targets=len(prepared.target_names),
+        num_classes=len(prepared.classes),
+    )
+
+
+def build_model(plan: Plan, sizes: Sizes, task: Task, seed: int) -> SequenceModel:
+    """A freshly initialised model; the same seed gives the same weights whatever was drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return SequenceModel(plan.model, sizes, task)
+
+
+def tensors_sha256(tensors: dict[str, Tensor]) -> str:
+    """A hash of names, shapes and values, independent of the file they are stored in."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Tensors as safetensors, atomically, with a schema version and a hash of the values in the header.
+
+    The same tensors and metadata give the same bytes.
+    """
+    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    header = {**metadata, "schema_version": str(SCHEMA_VERSION), "sha256": tensors_sha256(own)}
+    with atomic_write(path) as temporary:
+        # one entry: safetensors writes several in an order that changes from process to process
+        safetensors.torch.save_file(own, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)})
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a file written by `save_weights`.
+
+    Raises RunError when the file is missing, truncated, changed since it was written, or from a newer gatework.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except FileNotFoundError as error:
+        raise RunError(
+            f"'{path}' does not exist. Expected the weights of a trained run. Finish the training with 'gatework resume'."
+        ) from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RunError(
+            f"'{path}' is damaged: {error}. Expected a safetensors file as gatework wrote it. Restore a copy or train again."
+        ) from error
+    version = metadata.get("schema_version", "")
+    if version.isdigit() and int(version) > SCHEMA_VERSION:
+        raise RunError(
+            f"'{path}' has schema version {version}; this gatework reads versions up to {SCHEMA_VERSION}. "
+            f"Upgrade gatework: pip install --upgrade gatework."
+        )
+    if metadata.get("sha256") != tensors_sha256(tensors):
+        raise RunError(
+            f"'{path}' is damaged: its values do not match their hash. Expected the weights as gatework wrote them. "
+            f"Restore a copy or train again."
+        )
+    return tensors, metadata
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model with everything that it needs to meet new data: plan, task, fitted preparation, weights."""
+
+    plan: Plan
+    task: Task
+    preparation: Preparation
+    network: SequenceModel
+
+
+def save_trained(folder: RunFolder, network: SequenceModel, sizes: Sizes) -> None:
+    """Write model.safetensors: the weights, and in its header the sizes that the network was built for."""
+    save_weights(folder.file(WEIGHTS), network.state_dict(), {"sizes": json.dumps(asdict(sizes))})
+
+
+def load_trained(folder: RunFolder) -> tuple[TrainedModel, str]:
+    """A trained model from its run folder, ready to predict, and the hash of its weights.
+
+    Raises RunError when a file is missing, damaged, from a newer gatework or does not fit the others.
+    """
+    plan = folder.read("config.json", Plan)
+    task = planned_task(plan)
+    preparation = Preparation.from_json(folder.read_text("prepare.json"))
+    path = folder.file(WEIGHTS)
+    tensors, header = load_weights(path)
+    try:
+        sizes = Sizes(**json.loads(header["sizes"]))
+        network = build_model(plan, sizes, task, seed=0)
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RunError(
+            f"'{path}' does not fit the model that config.json describes ({type(error).__name__}). "
+            f"Expected the weights of the same run. Restore the folder from a copy, or train again."
+        ) from error
+    network.eval()
+    return TrainedModel(plan, task, preparation, network), header["sha256"]

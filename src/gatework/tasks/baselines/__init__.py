@@ -1,0 +1,44 @@
+"""Baselines: simple methods fitted on the training part and scored on the same samples as the model.
+
+Forecast: `last_value`, `seasonal_naive`, `climatology` (raw units) and `ridge_window` (the model's own scaled window).
+Regression: `mean_target`, `ridge_on_summary`. Classification: `majority_class`, `logistic_on_summary`.
+"""
+
+from gatework.tasks.baselines.naive import (
+    Climatology,
+    climatology,
+    last_value,
+    position_keys,
+    season_keys,
+    seasonal_naive,
+    training_mean,
+)
+from gatework.tasks.baselines.ridge import RidgeWindow, ridge_window
+from gatework.tasks.baselines.summary import (
+    ClassBaseline,
+    RegressionBaseline,
+    logistic_on_summary,
+    majority_class,
+    mean_target,
+    ridge_on_summary,
+    summary_features,
+)
+
+__all__ = [
+    "ClassBaseline",
+    "Climatology",
+    "RegressionBaseline",
+    "RidgeWindow",
+    "climatology",
+    "last_value",
+    "logistic_on_summary",
+    "majority_class",
+    "mean_target",
+    "position_keys",
+    "ridge_on_summary",
+    "ridge_window",
+    "season_keys",
+    "seasonal_naive",
+    "summary_features",
+    "training_mean",
+]

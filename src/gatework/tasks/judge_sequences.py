@@ -1,0 +1,166 @@
+"""How answers to whole sequences are judged: baselines, errors, figures and predictions of classification and regression."""
+
+import numpy as np
+import polars as pl
+
+from gatework.data.prepared import Prepared
+from gatework.data.samples import SequenceSamples
+from gatework.runs import Figure, MatrixFigure, ScatterFigure
+from gatework.tasks.baselines import logistic_on_summary, majority_class, mean_target, ridge_on_summary, summary_features
+from gatework.tasks.metrics import Measured, confusion_counts, measure_classes, measure_regression, reliability
+from gatework.tasks.metrics.scores import Array
+from gatework.tasks.task import Answer, Case
+
+MAX_POINTS = 400
+
+
+def samples_of(case: Case) -> tuple[SequenceSamples, SequenceSamples]:
+    """The training and the judged sequences of a case."""
+    assert isinstance(case.train, SequenceSamples)
+    assert isinstance(case.judged, SequenceSamples)
+    return case.train, case.judged
+
+
+def summaries(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """The summary features of the training and of the judged sequences, static attributes beside them."""
+    train, judged = samples_of(case)
+    return summary_of(train.prepared)[train.sequence], summary_of(judged.prepared)[judged.sequence]
+
+
+def summary_of(prepared: Prepared) -> Array:
+    """(num_sequences, features) of every sequence."""
+    features = summary_features(prepared.inputs.astype(np.float64), prepared.offsets)
+    return np.concatenate([features, prepared.static], axis=1)
+
+
+def class_baselines(case: Case) -> list[Answer]:
+    """The most frequent class, and a linear model on summary features."""
+    train, judged = samples_of(case)
+    classes = train.prepared.targets[train.sequence].astype(np.int64)
+    number = len(train.prepared.classes)
+    answers = [
+        Answer("majority class", "The class frequencies of the training part.", majority_class(classes, len(judged), number))
+    ]
+    seen, asked = summaries(case)
+    linear = logistic_on_summary(seen, classes, number)
+    return [*answers, Answer("linear on summaries", linear.description, linear.predict(asked))] if linear else answers
+
+
+def class_errors(case: Case, answers: list[Answer]) -> list[Measured]:
+    """The errors of each answer's probabilities."""
+    truth = true_classes(case)
+    return [measure_classes(truth, answer.values) for answer in answers]
+
+
+def true_classes(case: Case) -> np.ndarray:
+    """(n,) class index of the judged sequences, −1 unknown."""
+    _, judged = samples_of(case)
+    return judged.prepared.targets[judged.sequence].astype(np.int64)
+
+
+def class_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
+    """The confusion matrix and the calibration of the model."""
+    truth, model = true_classes(case), answers[0]
+    counts = confusion_counts(truth, model.values)
+    confidence, right, number = reliability(truth, model.values)
+    names = tuple(case.judged.prepared.classes)
+    return (
+        MatrixFigure(
+            name="confusion",
+            title="Which class is taken for which",
+            caption="Rows: the true class; columns: the predicted one; counts of sequences.",
+            row_labels=names,
+            column_labels=names,
+            values=tuple(tuple(float(cell) for cell in row) for row in counts),
+        ),
+        ScatterFigure(
+            name="calibration",
+            title="Is the model as sure as it is right?",
+            caption="Each point holds the sequences of one range of confidence, its area is their number; below the diagonal: "
+            "too sure.",
+            x_label="confidence (probability of the predicted class)",
+            y_label="share that is right",
+            x=tuple(float(value) for value in confidence),
+            y=tuple(float(value) for value in right),
+            sizes=tuple(float(value) for value in number),
+        ),
+    )
+
+
+def class_predictions(prepared: Prepared, samples: SequenceSamples, values: np.ndarray) -> pl.DataFrame:
+    """One row per sequence: series, truth (null when unknown), prediction, confidence, and the probability of every class."""
+    classes = pl.Series(prepared.classes, dtype=pl.String)
+    truth = prepared.targets[samples.sequence].astype(np.int64)
+    known = [classes[int(index)] if index >= 0 else None for index in truth]
+    probabilities = {f"probability {name}": values[:, number] for number, name in enumerate(prepared.classes)}
+    return pl.DataFrame(
+        {
+            "series": [prepared.ids[index] for index in samples.sequence],
+            "truth": pl.Series(known, dtype=pl.String),
+            "prediction": classes.gather(values.argmax(axis=1)),
+            "confidence": values.max(axis=1),
+            **probabilities,
+        }
+    )
+
+
+def number_baselines(case: Case) -> list[Answer]:
+    """The training mean, and a linear model on summary features."""
+    train, judged = samples_of(case)
+    raw = train.prepared.raw_targets
+    is_train = np.zeros(len(raw), dtype=bool)
+    is_train[train.sequence] = True
+    answers = [Answer("training mean", "The mean of the training part.", mean_target(raw, is_train, len(judged)))]
+    seen, asked = summaries(case)
+    linear = ridge_on_summary(seen, raw[train.sequence])
+    return [*answers, Answer("linear on summaries", linear.description, linear.predict(asked))] if linear else answers
+
+
+def number_errors(case: Case, answers: list[Answer]) -> list[Measured]:
+    """The errors of each answer's numbers."""
+    train, judged = samples_of(case)
+    scales = np.nanstd(train.prepared.raw_targets[train.sequence], axis=0)
+    scales = np.where(scales > 0, scales, 1.0)
+    truth = judged.prepared.raw_targets[judged.sequence]
+    return [
+        measure_regression(
+            truth, answer.values, targets=judged.prepared.target_names, scales=scales, target_units=case.target_units
+        )
+        for answer in answers
+    ]
+
+
+def number_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
+    """Predictions against truth, one figure per target."""
+    _, judged = samples_of(case)
+    truth = judged.prepared.raw_targets[judged.sequence]
+    figures = []
+    for number, name in enumerate(judged.prepared.target_names):
+        observed = np.flatnonzero(np.isfinite(truth[:, number]))
+        chosen = observed[np.unique(np.linspace(0, len(observed) - 1, min(MAX_POINTS, len(observed))).astype(np.int64))]
+        figures.append(
+            ScatterFigure(
+                name=f"prediction-against-truth-{number + 1}",
+                title="Prediction against truth",
+                caption=f"{len(chosen)} of {len(observed)} sequences; on the diagonal the prediction is right.",
+                x_label=f"truth, {name}",
+                y_label=f"prediction, {name}",
+                x=tuple(float(value) for value in truth[chosen, number]),
+                y=tuple(float(value) for value in answers[0].values[chosen, number]),
+            )
+        )
+    return tuple(figures)
+
+
+def number_predictions(prepared: Prepared, samples: SequenceSamples, values: np.ndarray) -> pl.DataFrame:
+    """One row per sequence and target: series, target, truth (null when unknown), prediction."""
+    num_samples, num_targets = values.shape
+    ids = [prepared.ids[index] for index in np.repeat(samples.sequence, num_targets)]
+    return pl.DataFrame(
+        {
+            "series": pl.Series(ids, dtype=pl.String),
+            "target": pl.Series(list(prepared.target_names) * num_samples, dtype=pl.String),
+            "truth": pl.Series(prepared.raw_targets[samples.sequence].ravel()).fill_nan(None),
+            "prediction": values.astype(np.float64).ravel(),
+        }
+    )

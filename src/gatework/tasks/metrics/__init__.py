@@ -1,0 +1,48 @@
+"""Metrics: records in lists, and what they are computed from.
+
+A table row is made in two steps: `measure_forecast`, `measure_regression` or `measure_classes` reduce truth and prediction to
+sums per sample (NaN or −1 truths left out), and `evaluate.bootstrap` turns these into values with intervals. `point_values` gives
+the values alone. Where a metric is not defined (R² of a constant, AUROC of one class) its value is None.
+"""
+
+from gatework.tasks.metrics.classes import (
+    CLASSIFICATION_METRICS,
+    NUM_CALIBRATION_BINS,
+    ClassErrors,
+    confusion_counts,
+    measure_classes,
+    reliability,
+)
+from gatework.tasks.metrics.numbers import (
+    FORECAST_METRICS,
+    REGRESSION_METRICS,
+    NumberErrors,
+    best_simple,
+    mae_by_horizon,
+    measure_forecast,
+    measure_regression,
+    moved_from,
+    seasonal_scale,
+)
+from gatework.tasks.metrics.scores import Measured, Metric, point_values
+
+__all__ = [
+    "CLASSIFICATION_METRICS",
+    "FORECAST_METRICS",
+    "NUM_CALIBRATION_BINS",
+    "REGRESSION_METRICS",
+    "ClassErrors",
+    "Measured",
+    "Metric",
+    "NumberErrors",
+    "best_simple",
+    "confusion_counts",
+    "mae_by_horizon",
+    "measure_classes",
+    "measure_forecast",
+    "measure_regression",
+    "moved_from",
+    "point_values",
+    "reliability",
+    "seasonal_scale",
+]

@@ -1,0 +1,120 @@
+"""What every task answers: samples, head, loss, decoding, baselines, metrics, figures. The list is `gatework.tasks.TASKS`."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from torch import Tensor, nn
+
+from gatework.data.prepare import Preparation
+from gatework.data.prepared import Prepared
+from gatework.data.samples import Batch, ForecastSamples, SequenceSamples
+from gatework.data.split import Split
+from gatework.ragged import Ragged
+from gatework.runs import Figure, Part, TaskName
+from gatework.tasks.metrics import Measured
+
+Samples = ForecastSamples | SequenceSamples
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the recurrent layers hand to a head.
+
+    steps: Ragged (total_steps, num_directions · output_size), the last layer's output at every step.
+    last: (num_sequences, num_directions · output_size), the final state of each direction; zeros for an empty sequence.
+    inputs: Ragged (total_steps, input_size), what went into the layers.
+    """
+
+    steps: Ragged
+    last: Tensor
+    inputs: Ragged
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes that a head is built for."""
+
+    input_size: int
+    feature_size: int
+    num_future: int
+    num_targets: int
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model or a baseline says of the judged samples, decoded (see `Task.decode`), and how it came to it."""
+
+    name: str
+    description: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is judged: the samples of one part, and the training part for whatever a baseline has to learn.
+
+    split: of the training data (`train.prepared`); `judged` may come from other data. period: steps of one season, 0 when
+    unknown. target_units: the unit of each target, empty texts when unknown.
+    """
+
+    preparation: Preparation
+    split: Split
+    train: Samples
+    judged: Samples
+    period: int
+    target_units: tuple[str, ...]
+
+
+class Task(ABC):
+    """WHAT is asked of a sequence. Holds no data: the same task serves training, evaluation and prediction."""
+
+    name: TaskName
+
+    @abstractmethod
+    def samples(self, prepared: Prepared, split: Split, part: Part) -> Samples:
+        """The samples of one part of the data."""
+
+    @abstractmethod
+    def head(self, sizes: Sizes) -> nn.Module:
+        """A module from (Features, future (n, horizon, num_future)) to the raw output that `loss` and `decode` take."""
+
+    @abstractmethod
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        """The mean loss over the observed targets of a batch, a scalar."""
+
+    @abstractmethod
+    def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
+        """The output of many samples in the user's units: predictions, or probabilities of the classes."""
+
+    @abstractmethod
+    def baselines(self, case: Case) -> list[Answer]:
+        """What simple methods say of the judged samples, fitted on the training part."""
+
+    @abstractmethod
+    def measure(self, case: Case, answers: list[Answer]) -> list[Measured]:
+        """The errors of each answer, in their order; the same truth for all."""
+
+    @abstractmethod
+    def clock(self, case: Case) -> np.ndarray | None:
+        """(n,) when each judged sample begins, in steps that all series share; None where samples are whole sequences."""
+
+    @abstractmethod
+    def moved_share(self, case: Case, answers: list[Answer]) -> float | None:
+        """How far the model moves from the last value, as a share of how far the truth does; None where that means nothing."""
+
+    @abstractmethod
+    def figures(self, case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
+        """The numbers of the task's figures; the model's answer comes first."""
+
+    @abstractmethod
+    def predictions(self, prepared: Prepared, samples: Samples, values: np.ndarray) -> pl.DataFrame:
+        """Every prediction as a row with its series, time stamps and the truth where it is known."""
+
+
+def masked_mean(values: Tensor, observed: Tensor) -> Tensor:
+    """The mean of `values` where `observed`; 0 where nothing is observed. Never touches the rest, NaN included."""
+    kept = values.masked_fill(~observed, 0.0)
+    return kept.sum() / observed.sum().clamp(min=1)

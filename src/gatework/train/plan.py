@@ -1,0 +1,206 @@
+"""From a request and the data to a plan: everything that was left out is decided here, each with its reason."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from gatework.data.table import Table
+from gatework.errors import ConfigError
+from gatework.runs import DataPlan, ModelPlan, Plan, SplitPlan, TrainingPlan
+from gatework.train.request import Request
+
+HOUR_S, DAY_S = 3600.0, 86400.0
+MAX_HORIZON, MAX_WINDOW = 96, 336
+"""Largest inferred values, in steps: beyond them a first run takes minutes; ask for more with --horizon and --window."""
+
+SMALL_DATA = 2000
+"""Training samples below which a smaller, more regularised network is taken."""
+
+
+@dataclass
+class Choices:
+    """Reasons, collected while the plan is made."""
+
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def pick(self, name: str, asked: object, inferred: object, why: str) -> object:
+        """What was asked for, or else what was inferred, with its reason written down."""
+        if asked is not None:
+            return asked
+        self.reasons[name] = f"{inferred}: {why}"
+        return inferred
+
+
+def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str, str]) -> Plan:
+    """The plan of one training. reasons: what reading the data already inferred. Raises ConfigError for impossible wishes."""
+    check_numbers(request)
+    choices = Choices(dict(reasons))
+    split = plan_split(request, data, table, choices)
+    period = season_steps(table)
+    horizon, window = 0, 0
+    if data.task == "forecast":
+        horizon, window = plan_lengths(request, table, period, choices)
+    num_samples = table.steps.height if data.task == "forecast" else table.sequences.height
+    model = plan_model(request, data.task == "forecast", num_samples, choices)
+    training = plan_training(request, data.task == "forecast", num_samples, choices)
+    return Plan(
+        data=data,
+        split=split,
+        model=model,
+        training=training,
+        horizon=horizon,
+        window=window,
+        period=period,
+        reasons=choices.reasons,
+    )
+
+
+def check_numbers(request: Request) -> None:
+    """Every number of a request in its range; ConfigError names the first that is not."""
+    at_least_one = ("horizon", "window", "hidden_size", "num_layers", "epochs", "batch_size", "patience")
+    for name in at_least_one:
+        value = getattr(request, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} is {value}; expected a whole number of at least 1. Give --{dashed(name)} 1 or more.")
+    for name in ("minutes", "learning_rate", "clip_norm"):
+        value = getattr(request, name)
+        if value is not None and not (0 < value < float("inf")):
+            raise ConfigError(f"{name} is {value}; expected a positive number. Give --{dashed(name)} a number above 0.")
+    for name in ("seed", "weight_decay"):
+        value = getattr(request, name)
+        if value is not None and not 0 <= value < 2**63:
+            raise ConfigError(f"{name} is {value}; expected a number of at least 0. Give --{dashed(name)} 0 or more.")
+    for name in ("dropout", "test_share", "validation_share"):
+        value = getattr(request, name)
+        if value is not None and not 0 <= value < 1:
+            raise ConfigError(f"{name} is {value}; expected a share from 0 to below 1. Give --{dashed(name)} such as 0.15.")
+    shares = [0.15 if share is None else share for share in (request.test_share, request.validation_share)]
+    if sum(shares) >= 1:
+        raise ConfigError(
+            f"test_share {shares[0]} and validation_share {shares[1]} leave nothing to train on; "
+            f"expected a sum below 1. Lower one of them."
+        )
+
+
+def dashed(name: str) -> str:
+    """An option as it is typed."""
+    return name.replace("_", "-")
+
+
+def plan_split(request: Request, data: DataPlan, table: Table, choices: Choices) -> SplitPlan:
+    """How the data is divided."""
+    column = next((item.name for item in data.fields if item.role == "split"), None)
+    shares = {
+        "validation": 0.15 if request.validation_share is None else request.validation_share,
+        "test": 0.15 if request.test_share is None else request.test_share,
+        "seed": request.seed,
+    }
+    if request.test or request.validation or data.test_sources or data.validation_sources:
+        return SplitPlan(kind="files", column=column, **shares)  # type: ignore[arg-type]
+    if column is not None:
+        choices.reasons["split"] = f"column '{column}': it says which part each row belongs to"
+        return SplitPlan(kind="column", column=column, **shares)  # type: ignore[arg-type]
+    inferred, why = {
+        "forecast": ("time", "a forecast is judged on what comes after its training data"),
+        "classify": ("stratified", "every class is in every part, whole sequences only"),
+        "regress": ("group", "whole sequences, so that no sequence is in two parts"),
+    }[data.task]
+    kind = choices.pick("split", request.split_by, inferred, why)
+    if data.task == "forecast" and kind != "time":
+        raise ConfigError(
+            f"split_by is '{kind}' for a forecast; expected 'time', since a forecast is judged on later data. "
+            f"Leave --split-by out."
+        )
+    return SplitPlan(kind=kind, **shares)  # type: ignore[arg-type]
+
+
+def step_seconds(table: Table) -> float | None:
+    """The median distance between steps in seconds; None when the order is no clock."""
+    times = table.steps.get_column(table.time) if table.steps.height else None
+    if times is None or not times.dtype.is_temporal():
+        return None
+    gaps = table.steps.select(pl.col(table.time).diff().over(table.series).dt.total_microseconds()).to_series().drop_nulls()
+    return None if gaps.is_empty() else float(np.median(gaps.to_numpy())) / 1e6
+
+
+def season_steps(table: Table) -> int:
+    """Steps of one season; 0 when unknown.
+
+    A day for data finer than a day, a week (or five trading days) for daily data, a year for coarser.
+    """
+    step_s = step_seconds(table)
+    if not step_s:
+        return 0
+    if step_s <= DAY_S / 2:
+        return round(DAY_S / step_s)
+    if step_s < 2 * DAY_S:
+        weekdays = table.steps.get_column(table.time).dt.weekday()
+        has_weekends = float((weekdays >= 6).to_numpy().mean()) > 0.05
+        return 7 if has_weekends else 5
+    for steps_a_year, days in ((52, 7), (12, 30), (4, 91)):
+        if abs(step_s / DAY_S - days) <= 0.1 * days:
+            return steps_a_year
+    return 0
+
+
+def plan_lengths(request: Request, table: Table, period: int, choices: Choices) -> tuple[int, int]:
+    """Horizon and window in steps, short enough for the data."""
+    lengths = table.steps.group_by(table.series, maintain_order=True).len().get_column("len").to_numpy()
+    longest = int(lengths.max(initial=0))
+    unit = f"one season of {period} steps" if period else "no season is known"
+    season = period if 2 <= period <= MAX_HORIZON else 12
+    horizon = choices.pick(
+        "horizon", request.horizon, max(1, min(season, longest // 20)), f"{unit}; the data has {longest} steps"
+    )
+    assert isinstance(horizon, int)
+    wanted = min(MAX_WINDOW, max(3 * season, 2 * horizon, 24))
+    most = max(1, int(longest * 0.7) // 3)
+    window = choices.pick(
+        "window",
+        request.window,
+        max(1, min(wanted, most)),
+        "three seasons or two horizons, at most a third of the training data",
+    )
+    assert isinstance(window, int)
+    return horizon, window
+
+
+def plan_model(request: Request, is_forecast: bool, num_samples: int, choices: Choices) -> ModelPlan:
+    """The network's sizes."""
+    hidden_size = choices.pick("hidden_size", request.hidden_size, 64, "enough for most sequences; --hidden-size changes it")
+    dropout = choices.pick("dropout", request.dropout, 0.3, "the usual guard against overfitting")
+    bidirectional = choices.pick(
+        "bidirectional",
+        request.bidirectional,
+        not is_forecast,
+        "the past is read forwards" if is_forecast else "whole sequences are read in both directions",
+    )
+    return ModelPlan(
+        cell=request.cell,
+        hidden_size=hidden_size,  # type: ignore[arg-type]
+        num_layers=request.num_layers,
+        bidirectional=bidirectional,  # type: ignore[arg-type]
+        dropout=dropout,  # type: ignore[arg-type]
+    )
+
+
+def plan_training(request: Request, is_forecast: bool, num_samples: int, choices: Choices) -> TrainingPlan:
+    """The training's numbers."""
+    few = num_samples < SMALL_DATA
+    batch_size = choices.pick(
+        "batch_size", request.batch_size, 16 if few else 64, f"{num_samples} {'steps' if is_forecast else 'sequences'}"
+    )
+    epochs = choices.pick("epochs", request.epochs, 40 if few else 20, "early stopping ends it sooner")
+    rate = choices.pick("learning_rate", request.learning_rate, 2e-3, "the peak of a warm-up and cosine schedule")
+    return TrainingPlan(
+        epochs=epochs,  # type: ignore[arg-type]
+        epoch_samples=8192 if is_forecast else 0,
+        batch_size=batch_size,  # type: ignore[arg-type]
+        learning_rate=rate,  # type: ignore[arg-type]
+        weight_decay=1e-2 if request.weight_decay is None else request.weight_decay,
+        clip_norm=request.clip_norm,
+        patience=6 if request.patience is None else request.patience,
+        minutes=request.minutes,
+        seed=request.seed,
+    )

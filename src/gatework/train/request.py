@@ -1,0 +1,86 @@
+"""What a user may say about a training; whatever is left out is inferred, and said."""
+
+from typing import Literal
+
+from gatework.runs import Record, TaskName
+
+MissingPolicy = Literal["previous", "linear", "mean", "constant", "mask", "drop"]
+KindName = Literal["numeric", "categorical", "boolean", "timestamp"]
+
+
+class Request(Record):
+    """One training as its user asks for it: the options of `gatework train`, and the keys of its TOML file.
+
+    target: one or several columns. task: forecast, classify or regress. time, series: columns; `time` may name several columns
+    (year, month, day, hour). known_future: covariates known over the horizon. static: attributes of a series. ignore: columns
+    left out.
+    horizon, window: in steps. labels: a second table joined by the series id. test, validation: separate files.
+    split_column: a column that says train, validation or test. split_by: "time", "group" or "stratified".
+    test_share, validation_share: of time or of the sequences, between 0 and 1.
+    missing: a policy for gaps, for all columns (`"linear"`) or per column (`{"load": "linear"}`). constant: what `constant`
+    fills with.
+    kinds: the kind of a column where the guess is wrong. variable, value: two columns of the (id, time, variable, value) form.
+    minutes: a limit on the training time. seed: of everything random.
+    """
+
+    target: str | tuple[str, ...] = ()
+    task: TaskName | None = None
+    time: str | tuple[str, ...] = ()
+    series: str | None = None
+    known_future: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    labels: str | None = None
+    test: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    split_column: str | None = None
+    split_by: Literal["time", "group", "stratified"] | None = None
+    test_share: float | None = None
+    validation_share: float | None = None
+    missing: MissingPolicy | dict[str, MissingPolicy] | None = None
+    constant: float = 0.0
+    kinds: dict[str, KindName] = {}  # noqa: RUF012 - pydantic copies it for every record
+    layout: Literal["steps", "sequences", "long"] | None = None
+    variable: str | None = None
+    value: str | None = None
+    horizon: int | None = None
+    window: int | None = None
+    cell: str = "lstm"
+    hidden_size: int | None = None
+    num_layers: int = 1
+    bidirectional: bool | None = None
+    dropout: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    clip_norm: float = 1.0
+    patience: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The target columns, always a tuple."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+    @property
+    def time_columns(self) -> tuple[str, ...]:
+        """The time columns, always a tuple."""
+        return (self.time,) if isinstance(self.time, str) else self.time
+
+    def said(self) -> dict[str, object]:
+        """Only what differs from leaving it out, in the order of the fields."""
+        return {
+            name: getattr(self, name) for name, field in type(self).model_fields.items() if getattr(self, name) != field.default
+        }
+
+    def as_python(self, data: str, out: str) -> str:
+        """The lines of Python that train the same model."""
+        options = ", ".join(f"{name}={value!r}" for name, value in self.said().items())
+        return (
+            "from gatework import Request, evaluate_run, train_model, write_report\n\n"
+            f"run = train_model({data!r}, Request({options}), out={out!r})\n"
+            "evaluate_run(run)\n"
+            "write_report(run)"
+        )

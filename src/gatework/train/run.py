@@ -1,0 +1,208 @@
+"""From data to a trained run folder: read, plan, divide, prepare, train, save. And from where it was interrupted."""
+
+import platform
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from gatework import __version__
+from gatework.data.dataset import Dataset, Source, fingerprint, open_dataset, source_names
+from gatework.data.layout import build_table
+from gatework.data.prepare import Preparation
+from gatework.data.read import PART, read_frame, read_parts
+from gatework.data.recognise import recognise
+from gatework.data.split import make_split
+from gatework.data.wishes import Wishes
+from gatework.errors import ConfigError
+from gatework.model import WEIGHTS, build_model, save_trained, sizes_for
+from gatework.runs import DataPlan, Manifest, Plan, RunFolder, file_sha256
+from gatework.tasks import planned_task
+from gatework.train.loop import Training
+from gatework.train.plan import make_plan
+from gatework.train.request import Request
+from gatework.train.warn import warnings_in_words
+from gatework.train.watch import Watch, default_watch
+
+
+def plan_run(source: Source, request: Request) -> tuple[Plan, Dataset]:
+    """Read the data and decide everything; nothing is written.
+
+    Raises DataError and ConfigError for whatever cannot be trained on.
+    """
+    if not request.targets or not request.targets[0]:
+        frame = read_frame(source)
+        raise ConfigError(
+            f"No target was given; the data has the columns {', '.join(frame.columns[:20])}. "
+            f"Expected the column to predict. Give it with --target NAME."
+        )
+    names = source_names(source)
+    if names or request.test or request.validation:
+        frame, has_parts = read_parts(names or (source,), request.validation, request.test)
+    else:
+        frame, has_parts = read_frame(source), False
+    labels = None if request.labels is None else read_frame(request.labels)
+    recognised = recognise(frame, wishes(request, PART if has_parts else None), labels)
+    data = recognised.plan.model_copy(
+        update={
+            "sources": names,
+            "validation_sources": request.validation,
+            "test_sources": request.test,
+            "labels": request.labels,
+        }
+    )
+    table = build_table(frame, data, labels)
+    plan = make_plan(request, data, table, recognised.reasons)
+    split = make_split(table, plan.split)
+    preparation = Preparation.fit(table, split)
+    prepared = preparation.apply(table, split)
+    return plan, Dataset(table, split, preparation, prepared)
+
+
+def wishes(request: Request, part_column: str | None) -> Wishes:
+    """The part of a request that is about reading."""
+    return Wishes(
+        task=request.task,
+        targets=request.targets,
+        time=request.time_columns or None,
+        series=request.series,
+        known_future=request.known_future,
+        static=request.static,
+        ignore=request.ignore,
+        kinds=dict(request.kinds),
+        missing=request.missing,
+        constant=request.constant,
+        layout=request.layout,
+        split_column=request.split_column or part_column,
+        variable=request.variable,
+        value=request.value,
+    )
+
+
+def train_model(
+    source: Source,
+    request: Request,
+    out: Path | str | None = None,
+    watch: Watch | None = None,
+    command: str = "",
+) -> RunFolder:
+    """Train a model on a file, several files or a frame, and keep everything about it in a run folder.
+
+    source: a path, a glob, a folder, `bundled:NAME`, or a pandas, polars or Arrow frame. request: at least the target.
+    out: the folder to make; by default `runs/DATA-TARGET`, numbered when it exists. watch: told about the progress.
+    Returns the run folder: config, split, preparation, weights, history, manifest.
+    Raises DataError, ConfigError before anything is written; TrainingError when the loss is not a number.
+    """
+    watch = watch or default_watch()
+    started = time.perf_counter()
+    plan, dataset = plan_run(source, request)
+    folder = new_folder(out, source, plan.data)
+    plan = plan.model_copy(update={"python": request.as_python(*python_names(source, folder))})
+    training = make_training(plan, dataset, folder, watch)
+    make_folder(folder)
+    write_plan(plan, dataset, folder, command)
+    for note in (*dataset.table.notes, *dataset.split.record.notes, *dataset.preparation.notes):
+        watch.note(note)
+    return finish(plan, dataset, training, folder, started)
+
+
+def resume_run(run: RunFolder | Path | str, source: Source | None = None, watch: Watch | None = None) -> RunFolder:
+    """Go on with an interrupted training; a finished one is left as it is.
+
+    The weights that come out are those of an uninterrupted training on the same machine, bit for bit.
+    source: the data, when it was a frame in memory or has moved. Raises RunError when folder or data do not fit.
+    """
+    folder = run if isinstance(run, RunFolder) else RunFolder(run)
+    folder.remove_leftovers()
+    plan = folder.read("config.json", Plan)
+    if folder.read("run.json", Manifest).status in ("trained", "evaluated") and folder.has(WEIGHTS):
+        return folder
+    started = time.perf_counter()
+    dataset = open_dataset(folder, source)
+    training = make_training(plan, dataset, folder, watch or default_watch())
+    training.resume()
+    return finish(plan, dataset, training, folder, started)
+
+
+def make_training(plan: Plan, dataset: Dataset, folder: RunFolder, watch: Watch) -> Training:
+    """A network and its training, at the beginning."""
+    task = planned_task(plan)
+    train = task.samples(dataset.prepared, dataset.split, "train")
+    validation = task.samples(dataset.prepared, dataset.split, "validation")
+    network = build_model(plan, sizes_for(plan, dataset.prepared), task, plan.training.seed)
+    return Training(network, task, train, validation, plan.training, folder, watch)
+
+
+def write_plan(plan: Plan, dataset: Dataset, folder: RunFolder, command: str) -> None:
+    """Everything that is known before the first step."""
+    sources = (*plan.data.sources, *plan.data.validation_sources, *plan.data.test_sources)
+    folder.write("config.json", plan)
+    folder.write("split.json", dataset.split.record)
+    folder.write_text("prepare.json", dataset.preparation.to_json())
+    manifest = Manifest(
+        gatework=__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        platform=f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+        status="training",
+        command=command,
+        seed=plan.training.seed,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        sources=fingerprint((*sources, *([plan.data.labels] if plan.data.labels else []))),
+        notes=(*dataset.table.notes, *dataset.split.record.notes, *dataset.preparation.notes),
+    )
+    folder.write("run.json", manifest)
+
+
+def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, started: float) -> RunFolder:
+    """Train to the end and write what came out."""
+    progress = training.run()
+    save_trained(folder, training.network, sizes_for(plan, dataset.prepared))
+    warned = warnings_in_words(plan, progress.history)
+    for sentence in warned:
+        training.watch.note(sentence)
+    manifest = folder.read("run.json", Manifest)
+    folder.update_manifest(
+        status="trained",
+        num_parameters=sum(parameter.numel() for parameter in training.network.parameters()),
+        wall_time_s={"train": round(manifest.wall_time_s.get("train", 0.0) + time.perf_counter() - started, 3)},
+        files={name: file_sha256(folder.file(name)) for name in ("config.json", "split.json", "prepare.json", WEIGHTS)},
+        notes=(*manifest.notes, *warned),
+    )
+    return folder
+
+
+def new_folder(out: Path | str | None, source: Source, data: DataPlan) -> RunFolder:
+    """A folder that does not hold a run yet; not made here."""
+    if out is not None:
+        path = Path(out)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ConfigError(
+                f"'{path}' exists and is not an empty folder. Expected a place for a new run. Give another --out, or remove it."
+            )
+        return RunFolder(path)
+    names = source_names(source)
+    stem = Path(names[0].removeprefix("bundled:")).name.split(".")[0] if names else "frame"
+    base = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{stem}-{data.targets[0]}").strip("-")
+    number = 1
+    while (path := Path("runs") / (base if number == 1 else f"{base}-{number}")).exists():
+        number += 1
+    return RunFolder(path)
+
+
+def make_folder(folder: RunFolder) -> None:
+    """The folder on disk; ConfigError when it cannot be made there."""
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder '{folder.path}' cannot be made: {error.strerror}. Expected a place that can be written to. "
+            f"Give another --out."
+        ) from error
+
+
+def python_names(source: Source, folder: RunFolder) -> tuple[str, str]:
+    """How source and folder are written in the Python that does the same."""
+    names = source_names(source)
+    return (names[0] if len(names) == 1 else str(list(names)) if names else "frame"), str(folder.path)
