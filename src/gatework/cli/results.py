@@ -1,0 +1,113 @@
+"""evaluate, predict, report, compare: what can be done with a trained run."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from gatework.cli import show
+from gatework.cli.train import source_of
+from gatework.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a trained run.", show_default=False)]
+Part = Literal["train", "validation", "test"]
+PARTS = ("test", "validation", "train")
+ENDINGS = (".csv", ".parquet")
+
+
+def evaluate(
+    run: Run,
+    data: Annotated[
+        list[str] | None, typer.Argument(metavar="[DATA]", help="Other data with the same columns.", show_default=False)
+    ] = None,
+    part: Annotated[
+        str, typer.Option(metavar="PART", help="test, validation or train, without DATA. [test]", show_default=False)
+    ] = "test",
+) -> None:
+    """Score a run beside its baselines, or on other data.
+
+    Example:  gatework evaluate runs/data-load
+              gatework evaluate runs/data-load next_year.csv
+    """
+    from gatework.cli.evaluation import show_evaluation
+    from gatework.evaluate import evaluate_run
+
+    if part not in PARTS:
+        raise ConfigError(
+            f"--part is '{part}'; expected one of {', '.join(PARTS)}. {nearest(part, PARTS)} Leave it out for test."
+        )
+    show_evaluation(evaluate_run(run, source_of(data), part=cast(Part, part)))
+    show.next_commands([(f"gatework report {run}", "write these scores into the report")])
+
+
+def predict(
+    run: Run,
+    data: Annotated[list[str], typer.Argument(metavar="DATA", help="Data with the columns of the training.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .csv or .parquet file. [CSV on standard output]", show_default=False)
+    ] = None,
+) -> None:
+    """Predict with a trained run.
+
+    For a forecast: what follows the end of each series. Otherwise: one answer each.
+    Example:  gatework predict runs/data-load today.csv --out tomorrow.csv
+              gatework predict runs/data-load today.csv | head
+    """
+    if out is not None and out.suffix not in ENDINGS:
+        raise ConfigError(
+            f"--out is '{out}'; expected a file that ends in .csv or .parquet. Write for example --out {out.stem}.csv"
+        )
+    if out is not None and not out.parent.is_dir():
+        raise ConfigError(f"--out is '{out}', but there is no folder '{out.parent}'. Expected one that exists. Make it first.")
+    from gatework.evaluate import predict_run
+
+    prediction = predict_run(run, source_of(data))
+    for note in prediction.notes:
+        show.aside(f"note: {note}")
+    if out is None:
+        sys.stdout.write(prediction.frame.write_csv())
+    else:
+        write_frame(prediction.frame, out)
+        show.aside(f"{prediction.frame.height} rows in {out}")
+
+
+def write_frame(frame: "pl.DataFrame", out: Path) -> None:
+    """A frame as the kind of file that its ending names; the file is whole or not there."""
+    from gatework.runs import atomic_write
+
+    with atomic_write(out) as temporary:
+        if out.suffix == ".csv":
+            frame.write_csv(temporary)
+        else:
+            frame.write_parquet(temporary)
+
+
+def report(run: Run) -> None:
+    """Write the report of a run again.
+
+    One HTML file, which opens without a network.
+    Example:  gatework report runs/data-load
+    """
+    from gatework.report import write_report
+
+    show.say(str(write_report(run)))
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN", help="Folders of evaluated runs.", show_default=False)],
+) -> None:
+    """Put the scores of several runs side by side.
+
+    Example:  gatework compare runs/data-load runs/data-load-2
+    """
+    from gatework.cli.evaluation import show_comparison
+    from gatework.evaluate import compare_runs
+
+    if len(runs) < 2:
+        raise ConfigError(f"One run was given, '{runs[0]}'. Expected at least two to compare. Name another after it.")
+    comparison = compare_runs(runs)
+    show_comparison(comparison.metrics, comparison.rows, comparison.notes)
