@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from test_architecture import FILES, MAY_IMPORT, room_of
-from test_docs import PAGES, REPOSITORY, blocks, commands, run_gatework
+from test_docs import PAGES, REPOSITORY, blocks, commands, run_gatework, run_python
 
 TOP_PAGES = [*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md", REPOSITORY / "benchmarks" / "README.md"]
 CHECKED_HERE = {"make", "pip", ".ci/run"}
@@ -130,3 +130,63 @@ def test_the_page_on_the_report_has_every_section_and_every_metric() -> None:
     assert re.findall(r"^## (.*)$", page, flags=re.MULTILINE)[1:] == [title for _, title, _ in SECTIONS]
     for metric in (*FORECAST_METRICS, *REGRESSION_METRICS, *CLASSIFICATION_METRICS):
         assert f"\n| {metric.name} |" in page, f"the metric '{metric.name}' is not explained"
+
+
+def test_the_page_on_the_report_names_every_baseline() -> None:
+    source = "\n".join(file.read_text(encoding="utf-8") for file in FILES if room_of(file) == "tasks")
+    names = set(re.findall(r'Answer\(\s*"([^"]+)"', source))
+    simple = re.search(r"^SIMPLE = \((.*)\)", source, flags=re.MULTILINE)
+    assert simple is not None
+    names |= set(re.findall(r'"([^"]+)"', simple[1]))
+    page = (REPOSITORY / "docs" / "reading-the-report.md").read_text(encoding="utf-8")
+    assert names >= {"ridge on the window", "majority class", "last value"}
+    assert not {name for name in names if f"\n| {name} |" not in page}
+
+
+def test_the_page_on_data_has_every_format_policy_kind_and_their_numbers() -> None:
+    from typing import get_args
+
+    from gatework.data.encode import MOST_CATEGORIES
+    from gatework.data.read import COMPRESSIONS, FORMATS
+    from gatework.data.scale import CLIP
+    from gatework.runs import SplitPlan
+    from gatework.train.request import KindName, MissingPolicy
+
+    page = (REPOSITORY / "docs" / "data.md").read_text(encoding="utf-8")
+    said = {*FORMATS, *COMPRESSIONS} - {".json", ".pq"}  # two more spellings of formats that are listed
+    assert not {ending for ending in said if f"`{ending}`" not in page}
+    assert not {policy for policy in get_args(MissingPolicy) if f"\n| `{policy}` |" not in page}
+    assert not {kind for kind in get_args(KindName) if f"\n| {kind} |" not in page}
+    assert f"the {MOST_CATEGORIES} most frequent categories" in page
+    assert f"cut off beyond {CLIP:g} of them" in page
+    shares = SplitPlan(kind="time")
+    assert shares.test == shares.validation == 0.15
+    assert page.count("15 % each") == 3
+
+
+def test_every_warning_of_a_training_stands_on_the_page_of_errors() -> None:
+    source = (REPOSITORY / "src" / "gatework" / "train" / "warn.py").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| ([^|]+) \|", page.partition("## Warnings during training")[2].partition("\n## ")[0], flags=re.MULTILINE
+    )
+    said = rows[1:]  # the first row is the head
+    assert len(said) == len(re.findall(r'return \(?\n?\s*f?"[^"]', source))
+    assert not {row for row in said if row not in source}
+
+
+@pytest.mark.slow
+def test_the_full_training_of_the_tutorial_on_sensors_ends_as_the_page_says(tmp_path: Path) -> None:
+    page = REPOSITORY / "docs" / "tutorials" / "sensors.md"
+    found = list(blocks(page))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        run_python(found[0], {})
+    command = shlex.split("train building.csv --target load --known-future open --out runs/full --no-report")
+    done = run_gatework(command, tmp_path)
+    shown = next(block.text for block in found if block.kind == "text")
+    assert shown.strip().splitlines()[-1].strip() in done.stdout
+    for name in ("LSTM (this model)", "last value", "seasonal naive", "climatology", "ridge on the window"):
+        said, measured = (float(re.search(rf"{re.escape(name)} +([\d.]+) \[", text)[1]) for text in (shown, done.stdout))
+        # the network differs a little from machine to machine; the baselines only in the last digit
+        assert measured == pytest.approx(said, rel=0.15 if name.startswith("LSTM") else 0.02), name

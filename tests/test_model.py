@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from gatework.cells import CELLS
 from gatework.model import SequenceModel, build_model, load_trained, load_weights, save_weights, tensors_sha256
 from gatework.ragged import Ragged
 from gatework.runs import Plan
@@ -169,6 +170,15 @@ def test_the_share_of_saturated_gates_is_that_of_a_direct_computation(cell, bidi
     saturated = ((expected < LOW_GATE) | (expected > HIGH_GATE)).mean()
     assert 0.05 < saturated < 0.95
     assert float(((found < LOW_GATE) | (found > HIGH_GATE)).mean()) == pytest.approx(saturated)
+
+
+@pytest.mark.filterwarnings("ignore::gatework.errors.SlowPath")
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_health_of_every_cell_can_be_looked_at(cell):
+    health = examine(network(cell=cell, bidirectional=True), Given(batch(LENGTHS)))
+    assert health.reach_steps is not None
+    assert 1 <= health.reach_steps <= max(LENGTHS)
+    assert health.saturated_share is None or 0 <= health.saturated_share <= 1
 
 
 def test_a_cell_without_gates_has_no_saturated_share():

@@ -68,7 +68,7 @@ def remember_at_first(recurrent: Recurrent) -> None:
     Jozefowicz, Zaremba and Sutskever, "An empirical exploration of recurrent network architectures", 2015.
     """
     gates = recurrent.cell.gates
-    if "forget" not in gates:
+    if "forget" not in gates or "shift_forget" in recurrent.cell.unit_weights:
         return
     start = gates.index("forget") * recurrent.hidden_size
     with torch.no_grad():

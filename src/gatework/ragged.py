@@ -222,7 +222,7 @@ class Ragged:
 
     def to_list(self) -> list[Tensor]:
         """One tensor (length, *features) per sequence; views."""
-        return list(self.values.split(self.lengths.tolist())) if self.num_sequences else []
+        return list(self.values.split(self.lengths.tolist())) if self.num_sequences else []  # type: ignore[no-untyped-call]
 
     def to_padded(self, value: float = 0.0) -> tuple[Tensor, Tensor]:
         """(num_sequences, longest, *features) with `value` after the end of each sequence, and the lengths (num_sequences,)."""

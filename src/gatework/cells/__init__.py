@@ -5,13 +5,34 @@ adding its file and one entry in `CELLS`.
 """
 
 from gatework.cells.cell import Cell, Names, Step
-from gatework.cells.functions import Operand, exp, relu, sigmoid, tanh
+from gatework.cells.functions import (
+    ACTIVATIONS,
+    Operand,
+    exp,
+    floor,
+    hard_sigmoid,
+    less,
+    linear,
+    log,
+    log1p,
+    maximum,
+    mean,
+    minimum,
+    relu,
+    sigmoid,
+    softplus,
+    sqrt,
+    tanh,
+    where,
+)
 from gatework.cells.gru import gru
+from gatework.cells.layernorm import layernorm
 from gatework.cells.lstm import lstm
+from gatework.cells.peephole import peephole
 from gatework.cells.rnn import rnn, rnn_relu
 from gatework.errors import ConfigError, nearest
 
-CELLS: dict[str, Cell] = {cell.name: cell for cell in (lstm, gru, rnn)}
+CELLS: dict[str, Cell] = {cell.name: cell for cell in (lstm, gru, rnn, peephole, layernorm)}
 """Every cell that has a name for users. `rnn_relu` stands outside: it is a form of `rnn` that `gatework.RNN` offers."""
 
 
@@ -25,5 +46,7 @@ def find_cell(cell: str | Cell) -> Cell:
 
 
 __all__ = [
-    "CELLS", "Cell", "Names", "Operand", "Step", "exp", "find_cell", "gru", "lstm", "relu", "rnn", "rnn_relu", "sigmoid", "tanh",
+    "ACTIVATIONS", "CELLS", "Cell", "Names", "Operand", "Step", "exp", "find_cell", "floor", "gru", "hard_sigmoid",
+    "layernorm", "less", "linear", "log", "log1p", "lstm", "maximum", "mean", "minimum", "peephole", "relu", "rnn",
+    "rnn_relu", "sigmoid", "softplus", "sqrt", "tanh", "where",
 ]  # fmt: skip

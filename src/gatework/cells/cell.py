@@ -47,6 +47,7 @@ class Cell:
     states: in the order in which layers return them; the first is `h`, the output, which the recurrent product reads.
     step: the equations, straight-line arithmetic with the functions of `cells.functions`.
     unit_weights: names of weights of shape (hidden_size,), e.g. peepholes.
+    unit_start: unit weights that start at a number instead of being drawn.
     initial_bias: gates whose input bias starts at a number instead of being drawn (their recurrent bias then starts at 0).
     paper: where the equations come from.
     Raises ConfigError for a declaration that contradicts itself.
@@ -60,6 +61,7 @@ class Cell:
     unit_weights: tuple[str, ...] = ()
     initial_bias: Mapping[str, float] = field(default_factory=dict, hash=False)
     paper: str = ""
+    unit_start: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.gates or len(set(self.gates)) < len(self.gates):
@@ -68,6 +70,12 @@ class Cell:
             raise ConfigError(
                 f"Cell '{self.name}' has states {self.states}; expected different names of which the first is 'h', the output. "
                 f'Write states=("h", …).'
+            )
+        strange = sorted(set(self.unit_start) - set(self.unit_weights))
+        if strange:
+            raise ConfigError(
+                f"Cell '{self.name}' starts the unit weights {', '.join(strange)} at a number; declared are {self.unit_weights}. "
+                f"Correct the name in unit_start."
             )
         unknown = sorted(set(self.initial_bias) - set(self.gates))
         if unknown:

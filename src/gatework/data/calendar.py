@@ -43,15 +43,22 @@ def calendar_names(periods: tuple[Period, ...]) -> list[str]:
 
 def calendar_features(times: pl.Series, periods: tuple[Period, ...]) -> FloatArray:
     """(total_steps, 2 · periods) sine and cosine of each period's angle, in local time where a time zone is known."""
-    columns = [wave(2 * np.pi * _turns(times, period)) for period in periods for wave in (np.sin, np.cos)]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(times), 0))
+    if not periods:
+        return np.zeros((len(times), 0))
+    local = times.dt.replace_time_zone(None) if getattr(times.dtype, "time_zone", None) else times
+    seconds = local.to_numpy().astype("datetime64[s]")
+    columns = [wave(2 * np.pi * _turns(seconds, period)) for period in periods for wave in (np.sin, np.cos)]
+    return np.stack(columns, axis=1)
 
 
-def _turns(times: pl.Series, period: Period) -> FloatArray:
-    local = times.cast(pl.Datetime("us")) if times.dtype == pl.Date else times
-    day = (local.dt.hour() * 3600.0 + local.dt.minute() * 60.0 + local.dt.second()).to_numpy() / DAY_S
+def _turns(seconds: npt.NDArray[np.datetime64], period: Period) -> FloatArray:
+    """How often each period has gone round since its last beginning, 0 to 1. seconds: local time."""
+    days = seconds.astype("datetime64[D]")
+    share: FloatArray = (seconds - days).astype(np.float64) / DAY_S
     if period == "hour of day":
-        return day
+        return share
     if period == "day of week":
-        return (local.dt.weekday().to_numpy() - 1 + day) / 7
-    return (local.dt.ordinal_day().to_numpy() - 1 + day) / np.where(local.dt.is_leap_year().to_numpy(), 366, 365)
+        return ((days.astype(np.int64) + 3) % 7 + share) / 7  # 1970-01-01 was a Thursday
+    years = days.astype("datetime64[Y]")
+    first, next_first = years.astype("datetime64[D]"), (years + 1).astype("datetime64[D]")
+    return ((days - first).astype(np.float64) + share) / (next_first - first).astype(np.float64)

@@ -16,7 +16,13 @@ def open_rows(table: Table) -> BoolArray:
     names = [field.name for role in ("target", "past") for field in table.named(role) if field.name in table.steps.columns]
     if not table.is_forecast:
         return np.zeros(table.steps.height, dtype=bool)
-    seen = table.steps.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series().to_numpy()
+    seen = np.zeros(table.steps.height, dtype=bool)
+    for name in names:
+        column = table.steps[name]
+        if not column.null_count():
+            return np.zeros(table.steps.height, dtype=bool)
+        # a gap is null, which a Float64 column shows as NaN in numpy
+        seen |= ~np.isnan(column.to_numpy()) if column.dtype == pl.Float64 else column.is_not_null().to_numpy()
     rows = table_rows(table)
     running = np.concatenate([[0], np.cumsum(seen, dtype=np.int64)])
     result: BoolArray = running[rows.end] == running[:-1]
@@ -48,6 +54,8 @@ def append_horizon(table: Table, horizon: int, known_future: pl.DataFrame | None
 
 
 def _only(table: Table, chosen: BoolArray) -> Table:
+    if chosen.all():
+        return table
     return Table(table.steps.filter(pl.Series(chosen)), table.sequences, table.fields, table.series, table.time, table.notes)
 
 
@@ -61,6 +69,8 @@ def _with_rows(table: Table, more: pl.DataFrame) -> Table:
             f"Expected the series and time columns of the training data and its known-future columns. Add the column."
         )
     steps = pl.concat([table.steps, more.select(schema.names()).cast(schema)], how="diagonal")
+    if table.sequences.height == 1:
+        return Table(steps.sort(table.time), table.sequences, table.fields, table.series, table.time, table.notes)
     order = table.sequences.select(table.series).with_row_index("__order__")
     steps = steps.join(order, on=table.series, how="inner", maintain_order="left").sort(
         "__order__", table.time, maintain_order=True

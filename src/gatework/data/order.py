@@ -1,5 +1,6 @@
 """The order of the steps: sorted by series, then time; each time once; gaps said."""
 
+import numpy as np
 import polars as pl
 
 from gatework.errors import DataError
@@ -12,6 +13,8 @@ def sort_steps(steps: pl.DataFrame, series: str, time: str) -> tuple[pl.DataFram
 
     Raises DataError when a series has the same time twice (series, time and rows named; the header is not counted).
     """
+    if steps[series].n_unique() == 1 and _is_rising(steps[time]):
+        return steps, []
     steps = steps.with_row_index(_ROW, offset=1)
     backwards = steps.select((pl.col(time).diff().over(series) < _zero(steps, time)).sum()).item()
     ordered = steps.sort(series, time, maintain_order=True)
@@ -27,6 +30,11 @@ def sort_steps(steps: pl.DataFrame, series: str, time: str) -> tuple[pl.DataFram
         )
     unsorted = f"The rows were not in order of '{time}' ({backwards} steps back in time); they were sorted."
     return ordered.drop(_ROW), [unsorted] if backwards else []
+
+
+def _is_rising(times: pl.Series) -> bool:
+    """Whether each time is later than the one before: nothing to sort, nothing twice."""
+    return bool((np.diff(times.to_physical().to_numpy()) > 0).all())
 
 
 def _zero(steps: pl.DataFrame, time: str) -> pl.Expr:
@@ -47,8 +55,18 @@ def step_sizes(steps: pl.DataFrame, series: str, time: str) -> pl.DataFrame:
     return frame.drop_nulls("size")
 
 
+def _is_regular(steps: pl.DataFrame, series: str, time: str) -> bool:
+    """Whether all steps of a single series are equally long."""
+    if steps[series].n_unique() > 1:
+        return False
+    sizes = np.diff(steps[time].to_physical().to_numpy())
+    return bool((sizes == sizes[:1]).all())
+
+
 def irregularity_notes(steps: pl.DataFrame, series: str, time: str) -> list[str]:
     """The usual step, how many are longer by half or more, and where the longest gaps are; nothing when all are alike."""
+    if _is_regular(steps, series, time):
+        return []
     sizes = step_sizes(steps, series, time)
     middle = sizes["size"].median()
     if not isinstance(middle, float) or middle <= 0:

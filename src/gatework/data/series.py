@@ -60,6 +60,8 @@ def from_lengths(lengths: IntArray) -> Rows:
 
 def table_rows(table: Table) -> Rows:
     """The grouping of `table.steps`, in the order of `table.sequences`; a series without rows has length zero."""
+    if table.sequences.height == 1:  # the usual case, and asked for many times in one prediction
+        return from_lengths(np.array([table.steps.height]))
     name = table.series
     counts = table.steps.group_by(name, maintain_order=True).len("rows")
     in_order = table.sequences.select(name).join(counts, on=name, how="left", maintain_order="left")
@@ -85,9 +87,8 @@ def time_numbers(times: pl.Series) -> npt.NDArray[np.float64]:
     """Times as float64: seconds since the first one in the column, or the order itself."""
     if not times.dtype.is_temporal():
         return times.cast(pl.Float64).to_numpy()
-    ticks = times.cast(pl.Datetime("us")).to_physical()
-    first = ticks.min()
-    return (ticks - first).cast(pl.Float64).to_numpy() / 1e6 if first is not None else np.zeros(0)
+    ticks = times.cast(pl.Datetime("us")).to_physical().to_numpy()
+    return (ticks - ticks.min()).astype(np.float64) / 1e6 if len(ticks) else np.zeros(0)
 
 
 def class_field(table: Table) -> Field | None:

@@ -1,5 +1,6 @@
 """One column → the type that its field says, or an error that shows row and value. Nothing is inferred here."""
 
+import numpy as np
 import polars as pl
 
 from gatework.data.table import Field
@@ -31,7 +32,10 @@ def to_numbers(column: pl.Series) -> pl.Series:
             f"Column '{column.name}' holds {column.dtype}. Expected numbers, as in training. "
             f"Write it as numbers, or override its kind."
         )
-    numbers = column.cast(pl.Float64, strict=False).fill_nan(None)
+    numbers = column.cast(pl.Float64, strict=False)
+    if column.dtype == pl.Float64 and np.isfinite(column.to_numpy()).sum() == len(column) - column.null_count():
+        return numbers  # nothing to replace and nothing to refuse
+    numbers = numbers.fill_nan(None)
     if column.dtype == pl.String and numbers.null_count() > column.null_count():
         bad = numbers.is_null() & column.is_not_null() & (column.str.strip_chars().str.to_lowercase() != "nan").fill_null(True)
         if bad.any():

@@ -10,6 +10,7 @@ from torch import Tensor, stack
 from gatework.cells import Cell
 from gatework.engine.choose import BACKENDS, Backend, Choice, choose, warn_if_slow
 from gatework.engine.fused import lay_out
+from gatework.engine.gates import sigmoid_values
 from gatework.engine.records import DirectionTrace, LayerResult, LayerWeights, RowsResult
 from gatework.engine.reference import trace_direction
 from gatework.engine.rows import DenseRows, PackedRows, RaggedRows, Rows, Schedule
@@ -50,5 +51,5 @@ def trace_layer(
 
 __all__ = [
     "BACKENDS", "Backend", "Choice", "DenseRows", "DirectionTrace", "LayerResult", "LayerWeights", "PackedRows", "RaggedRows",
-    "Rows", "RowsResult", "Schedule", "choose", "lay_out", "run_layer", "run_rows", "trace_layer",
+    "Rows", "RowsResult", "Schedule", "choose", "lay_out", "run_layer", "run_rows", "sigmoid_values", "trace_layer",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from torch.autograd import forward_ad
 
 from gatework.cells import Cell
 from gatework.engine import fused, reference
+from gatework.engine.cpu import backend as compiled
 from gatework.engine.records import LayerWeights, RowsResult
 from gatework.engine.rows import Rows
 from gatework.errors import SlowPath
@@ -44,13 +45,14 @@ def _always(_cell: Cell, _rows: Rows, _weights: Weights) -> None:
     """The reference computes everything."""
 
 
+COMPILED = Backend("compiled", "the cell's own kernels, made for this processor", compiled.why_not, compiled.run)
 FUSED = Backend("fused", "torch's own kernels", fused.why_not, fused.run)
 REFERENCE = Backend("reference", "the equations step by step", _always, reference.run, differentiates_anything=True)
 
-BACKENDS: list[Backend] = [FUSED, REFERENCE]
+BACKENDS: list[Backend] = [COMPILED, FUSED, REFERENCE]
 """Fastest first; the first one that can computes."""
 
-_CHOSEN_FUSED = Choice(FUSED, "fused: torch's own kernel computes this cell")
+_CHOSEN = {backend.name: Choice(backend, f"{backend.name}: {backend.title}") for backend in BACKENDS}
 _said: set[str] = set()
 
 
@@ -64,7 +66,7 @@ def choose(cell: Cell, rows: Rows, weights: Weights) -> Choice:
             reason = f"{backend.title} cannot be differentiated under {transformed}"
         if reason is None:
             if not reasons:
-                return _CHOSEN_FUSED if backend is FUSED else Choice(backend, f"{backend.name}: {backend.title}")
+                return _CHOSEN[backend.name]
             return Choice(backend, f"{backend.name}: {'; '.join(reasons)}")
         reasons.append(reason)
     raise AssertionError("the reference computes everything")

@@ -40,7 +40,7 @@ def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: Stat
         start = {name: state[direction] for name, state in initial.items()}
         input_sums = linear(x.values, direction_weights.input, direction_weights.input_bias)
         ticks, final = run_direction(cell, x.sequences, input_sums, direction_weights, start, backwards=direction == 1)
-        outputs.append(_in_step_order(ticks, [tick.states["h"] for tick in ticks], x.values, direction_weights.output_size))
+        outputs.append(values_in_step_order(ticks, [tick.states["h"] for tick in ticks], x.values, direction_weights.output_size))
         finals.append(final)
     joined = x.with_values(torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0])
     return RowsResult(rows.like(joined), {name: torch.stack([final[name] for final in finals]) for name in initial})
@@ -76,9 +76,9 @@ def trace_direction(cell: Cell, x: Ragged, weights: LayerWeights, initial: State
     """Every state at every step, and what the input and the recurrence add to each gate."""
     input_sums = linear(x.values, weights.input, weights.input_bias)
     ticks, _ = run_direction(cell, x, input_sums, weights, initial, backwards)
-    sums = _in_step_order(ticks, [tick.recurrent_sums for tick in ticks], x.values, weights.recurrent.shape[0])
+    sums = values_in_step_order(ticks, [tick.recurrent_sums for tick in ticks], x.values, weights.recurrent.shape[0])
     states = {
-        name: x.with_values(_in_step_order(ticks, [tick.states[name] for tick in ticks], x.values, initial[name].shape[-1]))
+        name: x.with_values(values_in_step_order(ticks, [tick.states[name] for tick in ticks], x.values, initial[name].shape[-1]))
         for name in cell.states
     }
     num_gates = len(cell.gates)
@@ -113,7 +113,7 @@ def _keep_ended(updated: Tensor, before: Tensor) -> Tensor:
     return updated if len(updated) == len(before) else torch.cat([updated, before[len(updated) :]])
 
 
-def _in_step_order(ticks: list[Tick], parts: list[Tensor], like: Tensor, size: int) -> Tensor:
+def values_in_step_order(ticks: list[Tick], parts: list[Tensor], like: Tensor, size: int) -> Tensor:
     """What each tick gave, (live, size), put at its steps: (total_steps, size)."""
     if not ticks:
         return like.new_zeros((0, size))

@@ -33,7 +33,8 @@ def evaluate_run(run: RunFolder | Path | str, data: Source | None = None, part: 
     started = time.perf_counter()
     if folder.read("run.json", Manifest).status in ("planned", "training"):
         raise RunError(
-            f"The training of '{folder.path}' has not finished. Expected a trained run. Finish it with 'gatework resume {folder.path}'."
+            f"The training of '{folder.path}' has not finished. Expected a trained run. "
+            f"Finish it with 'gatework resume {folder.path}'."
         )
     trained, sha256 = load_trained(folder)
     own, other = open_both(folder, data)

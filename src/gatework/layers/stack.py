@@ -92,16 +92,20 @@ class RecurrentStack(nn.Module):
         bound = 1.0 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
-        if not (self.bias and self.cell.initial_bias):
-            return
         with torch.no_grad():
             for weights in (w for layer in range(self.num_layers) for w in self._weights(layer)):
-                assert weights.input_bias is not None
-                assert weights.recurrent_bias is not None
-                for gate, value in self.cell.initial_bias.items():
-                    start = self.cell.gates.index(gate) * self.hidden_size
-                    weights.input_bias[start : start + self.hidden_size] = value
-                    weights.recurrent_bias[start : start + self.hidden_size] = 0.0
+                self._start(weights)
+
+    def _start(self, weights: LayerWeights) -> None:
+        """Sets what the cell starts at a number: unit weights, and the biases of some gates."""
+        for name, value in self.cell.unit_start.items():
+            weights.unit[name].fill_(value)
+        if weights.input_bias is None or weights.recurrent_bias is None:
+            return
+        for gate, value in self.cell.initial_bias.items():
+            start = self.cell.gates.index(gate) * self.hidden_size
+            weights.input_bias[start : start + self.hidden_size] = value
+            weights.recurrent_bias[start : start + self.hidden_size] = 0.0
 
     def flatten_parameters(self) -> None:
         """Lays the weights out as cuDNN wants them; nothing on the CPU. Called after every move of the module."""
@@ -130,6 +134,10 @@ class RecurrentStack(nn.Module):
             else:
                 found[field] = weight
         return LayerWeights(**found, unit=unit)
+
+    def unit_weights(self, layer: int, direction: int = 0) -> dict[str, Tensor]:
+        """The weights that each unit of a layer has of its own, (hidden_size,) by name."""
+        return dict(self._weights(layer)[direction].unit)
 
     def forward(self, x: Input, hx: States | None = None) -> tuple[Input, States]:
         """Outputs of the last layer in the form of the input, and the final states as torch returns them.

@@ -14,9 +14,11 @@ from gatework.tasks import judge_forecast as judge
 from gatework.tasks.metrics import Measured
 from gatework.tasks.task import Answer, Case, Features, Samples, Sizes, Task, masked_mean
 
-
 RECENT_STEPS = 24
-"""Steps that the linear path reads. 48 were worse than 24 on the validation part of the air-quality data: more weights to overfit with."""
+"""Steps that the linear path reads.
+
+48 were worse than 24 on the validation part of the air-quality data: more weights to overfit with.
+"""
 
 
 class Forecast(Task):
@@ -69,7 +71,8 @@ class Forecast(Task):
 class ForecastHead(nn.Module):
     """From the window to every step of the horizon, as a sum of three readings.
 
-    memory: the final state, linear. recent: the last inputs, linear and starting at zero: what ridge regression would do, so that the
+    memory: the final state, linear. recent: the last inputs, linear and starting at zero: what ridge regression would do, so
+    that the
     memory is left with what a linear model cannot (the autoregressive path of Lai et al. 2018, section 3.6).
     step: the state read once per forecast step and joined with what is known of that step (calendar, planned covariates).
     """

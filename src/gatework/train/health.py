@@ -1,14 +1,12 @@
 """How a network is doing: saturated gates, dead units, and how far back its gradient reaches. Looked at after every epoch."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gatework.cells import Cell, Names
-from gatework.engine import DirectionTrace
+from gatework.engine import sigmoid_values
 from gatework.model import SequenceModel
 from gatework.ragged import Ragged
 from gatework.tasks.task import Samples
@@ -50,87 +48,11 @@ def examine(network: SequenceModel, samples: Samples) -> Health:
 
 def gate_values(network: SequenceModel, inputs: Ragged) -> Tensor:
     """Every sigmoid of the first layer's equations at every step, flattened; empty for a cell without gates."""
+    recurrent = network.recurrent
     found: list[Tensor] = []
-    for number, trace in enumerate(network.recurrent.trace(inputs).directions[0]):
-        found += sigmoids(network.recurrent.cell, trace, backwards=number == 1)
+    for number, direction in enumerate(recurrent.trace(inputs).directions[0]):
+        found += sigmoid_values(recurrent.cell, direction, recurrent.unit_weights(0, number), backwards=number == 1)
     return torch.cat([values.flatten() for values in found]) if found else inputs.values.new_zeros(0)
-
-
-def sigmoids(cell: Cell, trace: DirectionTrace, backwards: bool) -> list[Tensor]:
-    """The values of the equations' sigmoids at every step, each (total_steps, hidden_size)."""
-    seen: list[Tensor] = []
-
-    def recorded(kind: str, values: dict[str, Tensor]) -> Names:
-        return Names(kind, {name: Recorded(value, seen) for name, value in values.items()})
-
-    cell.step(
-        recorded("gate", {name: sums.values for name, sums in trace.input_sums.items()}),
-        recorded("gate", {name: sums.values for name, sums in trace.recurrent_sums.items()}),
-        recorded("state", {name: one_step_before(states, backwards) for name, states in trace.states.items()}),
-        Names("unit weight", {}),
-    )
-    return seen
-
-
-def one_step_before(states: Ragged, backwards: bool) -> Tensor:
-    """The state that each step starts from, (total_steps, size): its neighbour's, zeros at the first step of a direction."""
-    rows = torch.ones(states.total_steps, dtype=torch.bool)
-    has_steps = states.lengths > 0
-    rows[(states.offsets[1:] - 1 if backwards else states.offsets[:-1])[has_steps]] = False
-    here = rows.nonzero().squeeze(-1)
-    before = torch.zeros_like(states.values)
-    before[here] = states.values[here + 1 if backwards else here - 1]
-    return before
-
-
-class Recorded:
-    """A tensor that notes the result of every sigmoid taken of it or of what is computed from it."""
-
-    def __init__(self, value: Tensor, seen: list[Tensor]):
-        self.value = value
-        self.seen = seen
-
-    def _new(self, value: Tensor) -> "Recorded":
-        return Recorded(value, self.seen)
-
-    def __add__(self, other: Any) -> "Recorded":
-        return self._new(self.value + plain(other))
-
-    def __sub__(self, other: Any) -> "Recorded":
-        return self._new(self.value - plain(other))
-
-    def __rsub__(self, other: Any) -> "Recorded":
-        return self._new(plain(other) - self.value)
-
-    def __mul__(self, other: Any) -> "Recorded":
-        return self._new(self.value * plain(other))
-
-    def __truediv__(self, other: Any) -> "Recorded":
-        return self._new(self.value / plain(other))
-
-    def __neg__(self) -> "Recorded":
-        return self._new(-self.value)
-
-    __radd__ = __add__
-    __rmul__ = __mul__
-
-    def sigmoid(self) -> "Recorded":
-        self.seen.append(self.value.sigmoid())
-        return self._new(self.seen[-1])
-
-    def tanh(self) -> "Recorded":
-        return self._new(self.value.tanh())
-
-    def relu(self) -> "Recorded":
-        return self._new(self.value.relu())
-
-    def exp(self) -> "Recorded":
-        return self._new(self.value.exp())
-
-
-def plain(other: Any) -> Any:
-    """The tensor inside, or the number as it is."""
-    return other.value if isinstance(other, Recorded) else other
 
 
 def reach(network: SequenceModel, inputs: Ragged, future: Tensor | None) -> int | None:

@@ -154,13 +154,13 @@ def plan_lengths(request: Request, table: Table, period: int, choices: Choices) 
         "horizon", request.horizon, max(1, min(season, longest // 20)), f"{unit}; the data has {longest} steps"
     )
     assert isinstance(horizon, int)
-    wanted = min(MAX_WINDOW, max(3 * season, 2 * horizon, 24))
+    wanted = min(MAX_WINDOW, max(2 * season, 2 * horizon, 24))
     most = max(1, int(longest * 0.7) // 3)
     window = choices.pick(
         "window",
         request.window,
         max(1, min(wanted, most)),
-        "three seasons or two horizons, at most a third of the training data",
+        "two seasons or two horizons, at most a third of the training data",
     )
     assert isinstance(window, int)
     return horizon, window
@@ -168,8 +168,10 @@ def plan_lengths(request: Request, table: Table, period: int, choices: Choices) 
 
 def plan_model(request: Request, is_forecast: bool, num_samples: int, choices: Choices) -> ModelPlan:
     """The network's sizes."""
-    hidden_size = choices.pick("hidden_size", request.hidden_size, 64, "enough for most sequences; --hidden-size changes it")
-    dropout = choices.pick("dropout", request.dropout, 0.3, "the usual guard against overfitting")
+    size = 32 if is_forecast else 64
+    what = "measurements repeat themselves, so a small network overfits less" if is_forecast else "enough for most sequences"
+    hidden_size = choices.pick("hidden_size", request.hidden_size, size, f"{what}; --hidden-size changes it")
+    dropout = choices.pick("dropout", request.dropout, 0.4 if is_forecast else 0.3, "the usual guard against overfitting")
     bidirectional = choices.pick(
         "bidirectional",
         request.bidirectional,
@@ -191,7 +193,11 @@ def plan_training(request: Request, is_forecast: bool, num_samples: int, choices
     batch_size = choices.pick(
         "batch_size", request.batch_size, 16 if few else 64, f"{num_samples} {'steps' if is_forecast else 'sequences'}"
     )
-    epochs = choices.pick("epochs", request.epochs, 40 if few else 20, "early stopping ends it sooner")
+    usual = 40 if few else 8 if is_forecast else 20
+    epochs = choices.pick("epochs", request.epochs, usual, "the learning rate falls to zero over them")
+    patience = choices.pick(
+        "patience", request.patience, max(4, usual // 2), "half of the epochs: the last ones are often the best"
+    )
     rate = choices.pick("learning_rate", request.learning_rate, 2e-3, "the peak of a warm-up and cosine schedule")
     return TrainingPlan(
         epochs=epochs,  # type: ignore[arg-type]
@@ -200,7 +206,7 @@ def plan_training(request: Request, is_forecast: bool, num_samples: int, choices
         learning_rate=rate,  # type: ignore[arg-type]
         weight_decay=1e-2 if request.weight_decay is None else request.weight_decay,
         clip_norm=request.clip_norm,
-        patience=6 if request.patience is None else request.patience,
+        patience=patience,  # type: ignore[arg-type]
         minutes=request.minutes,
         seed=request.seed,
     )

@@ -1,0 +1,183 @@
+"""A cell as a traced set of equations, with a text that says all of it: the text travels where a Python function cannot."""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from gatework.cells import functions
+from gatework.cells.cell import Cell, Names
+from gatework.cells.functions import Operand
+from gatework.cells.graph import FUNCTIONS, Graph, Symbol, ordered
+from gatework.errors import ConfigError
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """gates, state_names, unit_weights: as in the Cell. states: the symbol of each new state by name."""
+
+    gates: tuple[str, ...]
+    state_names: tuple[str, ...]
+    unit_weights: tuple[str, ...]
+    graph: Graph
+    states: dict[str, Symbol]
+
+
+@lru_cache(maxsize=256)
+def _text_of(cell: Cell) -> str:
+    return to_text(trace(cell))
+
+
+def canonical_text(cell: Cell) -> str:
+    """The text of a cell's equations: the same for cells that compute the same. ConfigError when the step cannot be traced."""
+    return _text_of(cell)
+
+
+def trace(cell: Cell) -> Equations:
+    """Call the cell's step once with symbols.
+
+    Raises ConfigError when the step branches on values, gives states that are not declared, or leaves one out.
+    """
+    graph = Graph()
+
+    def leaves(kind: str, word: str, names: tuple[str, ...]) -> Names:
+        symbols: dict[str, Operand] = {name: graph.leaf(kind, name) for name in names}
+        return Names(word, symbols)
+
+    try:
+        new = cell.step(
+            leaves("x", "gate", cell.gates),
+            leaves("r", "gate", cell.gates),
+            leaves("s", "state", cell.states),
+            leaves("w", "unit weight", cell.unit_weights),
+        )
+    except TypeError as error:
+        raise ConfigError(
+            f"The step of cell '{cell.name}' cannot be traced: {error} "
+            f"Expected straight-line arithmetic with the functions of gatework.cells. Rewrite the step."
+        ) from error
+    if set(new) != set(cell.states):
+        raise ConfigError(
+            f"The step of cell '{cell.name}' gives the states {sorted(new)}; declared are {sorted(cell.states)}. "
+            f"Return a dict with exactly the declared states."
+        )
+    return Equations(
+        cell.gates, cell.states, cell.unit_weights, graph, {name: graph.lift(cast(Symbol, new[name])) for name in cell.states}
+    )
+
+
+def to_text(equations: Equations) -> str:
+    """One line per value, `number = kind arguments`, numbered in the order in which they are computed."""
+    lines = [
+        "gates " + " ".join(equations.gates),
+        "states " + " ".join(equations.state_names),
+        "unit_weights " + " ".join(equations.unit_weights),
+    ]
+    place: dict[Symbol, int] = {}
+    for node in ordered(equations.states.values()):
+        place[node] = len(place)
+        if node.kind == "number":
+            said = f"number {node.value.hex()}"
+        elif node.args:
+            said = " ".join([node.kind, *(str(place[arg]) for arg in node.args)])
+        else:
+            said = f"{node.kind} {node.name}"
+        lines.append(f"{place[node]} = {said}")
+    lines += [f"{name} := {place[node]}" for name, node in equations.states.items()]
+    return "\n".join(lines)
+
+
+@lru_cache(maxsize=256)
+def from_text(text: str) -> Equations:
+    """The equations that a text of `to_text` says."""
+    graph = Graph()
+    header: dict[str, tuple[str, ...]] = {}
+    nodes: dict[str, Symbol] = {}
+    states: dict[str, Symbol] = {}
+    for line in text.splitlines():
+        if " := " in line:
+            name, number = line.split(" := ")
+            states[name] = nodes[number]
+        elif " = " in line:
+            number, said = line.split(" = ")
+            kind, *words = said.split()
+            nodes[number] = _node(graph, kind, words, nodes)
+        else:
+            word, *names = line.split()
+            header[word] = tuple(names)
+    return Equations(header["gates"], header["states"], header["unit_weights"], graph, states)
+
+
+def _node(graph: Graph, kind: str, words: list[str], nodes: Mapping[str, Symbol]) -> Symbol:
+    if kind == "number":
+        return graph.number(float.fromhex(words[0]))
+    if kind in ("x", "r", "s", "w"):
+        return graph.leaf(kind, words[0])
+    return build(graph, kind, tuple(nodes[word] for word in words))
+
+
+def build(graph: Graph, kind: str, args: tuple[Symbol, ...]) -> Symbol:
+    """A node of this kind over these arguments, simplified as usual."""
+    makers: dict[str, Callable[..., Symbol]] = {
+        "add": graph.add,
+        "sub": graph.sub,
+        "mul": graph.mul,
+        "div": graph.div,
+        "neg": graph.neg,
+        "where": graph.where,
+        "mean": graph.mean,
+    }
+    if kind in makers:
+        return makers[kind](*args)
+    return graph.apply(kind, *args) if kind in FUNCTIONS else graph.pair(kind, *args)
+
+
+def substitute(root: Symbol, replaced: Mapping[Symbol, Symbol]) -> Symbol:
+    """The same expression with some of its nodes replaced."""
+    done = dict(replaced)
+    for node in ordered([root], frozenset(replaced)):
+        if node not in done:
+            args = tuple(done[arg] for arg in node.args)
+            done[node] = node if args == node.args else build(node.graph, node.kind, args)
+    return done[root]
+
+
+@lru_cache(maxsize=256)
+def cell_of(text: str) -> Cell:
+    """A cell whose step is what the text says, on tensors or symbols: the inverse of `canonical_text`."""
+    equations = from_text(text)
+
+    def step(x: Names, r: Names, s: Names, w: Names) -> Mapping[str, Operand]:
+        leaves = {"x": x, "r": r, "s": s, "w": w}
+        known: dict[Symbol, Any] = {}
+        for node in ordered(equations.states.values()):
+            if node.kind == "number":
+                known[node] = node.value
+            elif not node.args:
+                known[node] = getattr(leaves[node.kind], node.name)
+            else:
+                known[node] = apply(node.kind, [known[arg] for arg in node.args])
+        return {name: known[node] for name, node in equations.states.items()}
+
+    return Cell("traced", "A cell from its canonical text", equations.gates, equations.state_names, step, equations.unit_weights)
+
+
+def apply(kind: str, args: list[Any]) -> Any:
+    """One node on operands."""
+    if kind in OPERATORS:
+        return OPERATORS[kind](*args)
+    if kind == "less":
+        return functions.less(*args)
+    if kind == "where":
+        return functions.where(*args)
+    return getattr(functions, kind)(*args)
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "neg": operator.neg,
+}

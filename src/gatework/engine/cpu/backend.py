@@ -1,0 +1,70 @@
+"""The compiled engine as a backend: what it can compute, and one layer with all its directions."""
+
+import sys
+
+import torch
+from torch import Tensor
+
+from gatework.cells import Cell
+from gatework.cells.equations import canonical_text
+from gatework.engine.cpu.compile import openmp_is_there
+from gatework.engine.cpu.operators import mode_of, recurrent
+from gatework.engine.records import LayerWeights, RowsResult
+from gatework.engine.rows import DenseRows, RaggedRows, Rows
+from gatework.errors import ConfigError
+
+
+def why_not(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...]) -> str | None:
+    """The reason why the compiled engine cannot run this layer, or None when it can."""
+    values = rows.values
+    if values.device.type != "cpu":
+        return "the compiled engine runs on the CPU"
+    if values.dtype not in (torch.float32, torch.float64):
+        return f"the compiled engine has no kernels for {values.dtype}"
+    if weights[0].projection is not None:
+        return "the compiled engine has no projection yet"
+    if any(tensor.dtype != values.dtype for tensor in weights[0].tensors()):
+        return "input and weights are of different types"
+    try:
+        canonical_text(cell)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: dict[str, Tensor]) -> RowsResult:
+    """One layer, all its directions (backwards is the second).
+
+    initial: per state (num_directions, num_sequences, size). Returns outputs in the memory order of dense or ragged rows.
+    """
+    given = rows if isinstance(rows, DenseRows) else rows.ragged()
+    offsets = given.sequences.offsets if isinstance(given, RaggedRows) else None
+    outputs, finals = [], []
+    for direction, own in enumerate(weights):
+        start = [initial[name][direction] for name in cell.states]
+        y, *final = run_direction(cell, given.values, offsets, own, start, backwards=direction == 1)
+        outputs.append(y)
+        finals.append(final[: len(start)])
+    joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+    by_name = {name: torch.stack([final[number] for final in finals]) for number, name in enumerate(cell.states)}
+    return RowsResult(given.with_values(joined), by_name)
+
+
+def run_direction(
+    cell: Cell, values: Tensor, offsets: Tensor | None, weights: LayerWeights, initial: list[Tensor], backwards: bool,
+    wants_states: bool = False,
+) -> list[Tensor]:  # fmt: skip
+    """y, the final states, and every other state after every step if wanted."""
+    text = canonical_text(cell)
+    tensors = weights.tensors()
+    needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (values, *tensors, *initial))
+    mode = mode_of(text, values, weights.recurrent.shape[1], needs_gradient)
+    results: list[Tensor] = recurrent(values, tensors, initial, offsets, text, backwards, wants_states, mode)
+    return results[: 1 + len(initial) + (len(initial) - 1 if wants_states else 0)]
+
+
+def pool_in_words() -> str:
+    """Where the kernels run, for `gatework info`."""
+    if openmp_is_there():
+        return f"torch's own OpenMP pool, {torch.get_num_threads()} threads"
+    return f"the calling thread alone: torch on {sys.platform} has no GNU OpenMP to share"

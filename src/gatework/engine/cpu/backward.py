@@ -1,0 +1,184 @@
+"""Code for the backward pass of one cell: the ticks of forward in reverse.
+
+    backward(args, part)           for each tick: the equations' gradients row by row, then the gradient of h through the
+    recurrent weights
+      backward_row(…)              one row: gradients of the sums, of the states before, of the unit weights
+      backward_tile_R(…)           R rows × a few vectors of units: d_h += d_sums · recurrent weights
+
+The gradients of the weights and of x are large products over all steps; they are made after this, from d_sums.
+Lane states hold d(state after the tick); turn 0 is used alone.
+"""
+
+from gatework.cells.graph import Symbol
+from gatework.engine.cpu.arithmetic import Arithmetic
+from gatework.engine.cpu.forward import accumulate
+from gatework.engine.cpu.frame import Frame, emit_events, emit_groups, emit_tail_load
+from gatework.engine.cpu.ir import Function, Value, integer
+from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
+
+ZERO = integer(0)
+
+
+def backward_functions(frame: Frame) -> list[Function]:
+    """Every function of the backward pass; the entry is called `backward`."""
+    return [*(tile(frame, rows) for rows in range(1, frame.back_rows + 1)), row(frame), part(frame)]
+
+
+def part(frame: Frame) -> Function:
+    """One part's lanes, last tick first."""
+    f = Function("backward", [("ptr", "args"), ("i64", "part")])
+    scratch = frame.part_scratch(f)
+    begin, end = reversed_events(frame, f, "begins"), reversed_events(frame, f, "ends")
+    first_tick = f.mul(f["part"], frame.slot(f, "max_ticks"))
+    first, last = frame.ticks(f)
+    with f.loop(f.sub(last, integer(1)), f.sub(first, integer(1)), step=-1) as tick:
+        place = f.add(first_tick, tick)
+        entry = f.load("i64", f.at(frame.pointer(f, "start"), "i64", place), 8)
+        count = f.load("i64", f.at(frame.pointer(f, "count"), "i64", place), 8)
+        emit_events(frame, f, end, tick, lambda lane, sequence: copy_in(frame, f, scratch, lane, sequence), step=-1)
+        with f.loop(ZERO, count) as lane:
+            f.call("backward_row", [f["args"], scratch, f.add(entry, lane), lane, f["part"]])
+        with f.loop(ZERO, frame.slot(f, "back_tiles")) as u:
+            emit_groups(
+                frame, f, count,
+                lambda rows, first: f.call(f"backward_tile_{rows}", [f["args"], scratch, u, f.add(entry, first), first]),
+                most=frame.back_rows,
+            )  # fmt: skip
+        emit_events(frame, f, begin, tick, lambda lane, sequence: copy_out(frame, f, scratch, lane, sequence), step=-1)
+    return f
+
+
+def reversed_events(frame: Frame, f: Function, name: str) -> tuple[Value, Value, Value]:
+    """A part's events from the last to the first."""
+    table, variable, stop = frame.event_range(f, name)
+    first = f.get("i64", variable)
+    f.set(variable, f.sub(stop, integer(1)))
+    return table, variable, first
+
+
+def copy_in(frame: Frame, f: Function, scratch: Value, lane: Value, sequence: Value) -> None:
+    """A sequence's last step: the gradients of its final states go into the lane, zeros where there are none."""
+    for number, name in enumerate(frame.program.cell.state_names):
+        target = frame.lane_state(f, scratch, ZERO, number, lane)
+        source = frame.pointer(f, f"d_final_{name}")
+        frame.fill_zero(f, target)
+        with f.when(f.make("i1", f"icmp ne {source}, null")):
+            frame.copy(f, f.at(source, frame.lanes.dtype, f.mul(sequence, frame.slot(f, "units"))), target)
+
+
+def copy_out(frame: Frame, f: Function, scratch: Value, lane: Value, sequence: Value) -> None:
+    """A sequence's first step is done: the lane holds the gradients of its initial states."""
+    for number, name in enumerate(frame.program.cell.state_names):
+        target = frame.row(f, f"d_initial_{name}", sequence, frame.slot(f, "units"))
+        frame.copy(f, frame.lane_state(f, scratch, ZERO, number, lane), target)
+
+
+ROW_PARAMETERS = [("ptr", "args"), ("ptr", "scratch"), ("i64", "entry"), ("i64", "lane"), ("i64", "part")]
+
+
+def row(frame: Frame) -> Function:
+    """The gradients of one row's equations, over all its units."""
+    f = Function("backward_row", ROW_PARAMETERS, "noinline")
+    program = frame.program
+    outputs = list(dict.fromkeys([*program.sum_gradients, *program.state_gradients.values(), *program.weight_gradients.values()]))
+    passes = plan_passes(outputs, frozenset(program.kept))
+    emit_row(frame.row_of(f, passes, output_stores(frame, f), lambda leaf, u: load(frame, f, leaf, u)))
+    for number, name in enumerate(program.cell.state_names):
+        if name != "h" and program.has_means:
+            source = frame.lane_state(f, f["scratch"], integer(1), number, f["lane"])
+            frame.copy(f, source, frame.lane_state(f, f["scratch"], ZERO, number, f["lane"]))
+    return f
+
+
+def load(frame: Frame, f: Function, leaf: Symbol, u: Value) -> Value:
+    """A kept value, a state before the step, a unit weight, or the gradient of a new state."""
+    program, cell, padded = frame.program, frame.program.cell, frame.slot(f, "padded")
+    if leaf in program.kept:
+        number = f.add(f.mul(f["entry"], integer(len(program.kept))), integer(program.kept.index(leaf)))
+        return vector(frame, f, frame.row(f, "kept", number, padded), u)
+    if leaf.kind == "s":
+        return vector(frame, f, frame.row(f, f"before_{leaf.name}", f["entry"], padded), u)
+    if leaf.kind == "w":
+        return vector(frame, f, frame.row(f, "unit_weights", integer(cell.unit_weights.index(leaf.name)), padded), u)
+    name = leaf.name.removeprefix("d ")
+    return incoming(frame, f, name, u)
+
+
+def vector(frame: Frame, f: Function, place: Value, u: Value) -> Value:
+    """A tile's vector of a row."""
+    return f.load(frame.lanes.type, frame.in_tile(f, place, u), frame.lanes.bytes)
+
+
+def incoming(frame: Frame, f: Function, name: str, u: Value) -> Value:
+    """The gradient of a new state: what the next tick sent back, plus what comes in at this step."""
+    arithmetic, lanes = Arithmetic(f, frame.lanes), frame.lanes
+    number = frame.program.cell.state_names.index(name)
+    units = frame.slot(f, "units")
+    total = f.variable(lanes.type, vector(frame, f, frame.lane_state(f, f["scratch"], ZERO, number, f["lane"]), u))
+    source, stride = ("d_y", frame.slot(f, "d_y_stride")) if name == "h" else (f"d_out_{name}", units)
+    pointer = frame.pointer(f, source)
+    with f.when(f.make("i1", f"icmp ne {pointer}, null")):
+        place = f.at(pointer, lanes.dtype, f.mul(f["entry"], stride))
+        f.set(total, arithmetic.add(f.get(lanes.type, total), emit_tail_load(frame, f, place, u, units)))
+    return f.get(lanes.type, total)
+
+
+def output_stores(frame: Frame, f: Function) -> dict[Symbol, list[RowStore]]:
+    """Gradients of the sums to memory, of the states before to the lane, of the unit weights to this part's totals."""
+    program, lanes = frame.program, frame.lanes
+    padded = frame.slot(f, "padded")
+    stores: dict[Symbol, list[RowStore]] = {}
+    for number, node in enumerate(program.sum_gradients):
+        place = f.add(f.mul(f["entry"], integer(len(program.blocks))), integer(number))
+        target = f.at(frame.pointer(f, "d_sums"), lanes.dtype, f.mul(place, padded))
+        stores.setdefault(node, []).append(store_at(frame, f, target))
+    for number, name in enumerate(program.cell.state_names):
+        target = frame.lane_state(f, f["scratch"], own_turn(frame, name), number, f["lane"])
+        stores.setdefault(program.state_gradients[name], []).append(store_at(frame, f, target))
+    for number, name in enumerate(program.cell.unit_weights):
+        row_number = f.add(f.mul(f["part"], integer(len(program.cell.unit_weights))), integer(number))
+        target = f.at(frame.pointer(f, "d_unit_weights"), lanes.dtype, f.mul(row_number, padded))
+
+        def add_to(value: Value, u: Value, target: Value = target) -> None:
+            place = frame.in_tile(f, target, u)
+            f.store(Arithmetic(f, lanes).add(f.load(lanes.type, place, lanes.bytes), value), place, lanes.bytes)
+
+        stores.setdefault(program.weight_gradients[name], []).append(add_to)
+    return stores
+
+
+def store_at(frame: Frame, f: Function, target: Value) -> RowStore:
+    """A store into a row that begins at `target`."""
+    return lambda value, u: f.store(value, frame.in_tile(f, target, u), frame.lanes.bytes)
+
+
+def own_turn(frame: Frame, name: str) -> Value:
+    """Where a row puts the gradient of a state before the step. h waits in turn 1 for the recurrent product; the others can
+    replace what
+    came in, unless a later pass over the row still reads it.
+    """
+    return integer(1) if name == "h" or frame.program.has_means else ZERO
+
+
+def tile(frame: Frame, rows: int) -> Function:
+    """d_h of the lanes: the equations' own part (turn 1) plus d_sums · weights, for some vectors of units."""
+    parameters = [("ptr", "args"), ("ptr", "scratch"), ("i64", "u"), ("i64", "entry"), ("i64", "lane")]
+    f = Function(f"backward_tile_{rows}", parameters, "noinline")
+    lanes, program, padded = frame.lanes, frame.program, frame.slot(f, "padded")
+    width = integer(frame.back_vectors * lanes.width)
+    first = f.mul(f["u"], width)
+    num_r = len(program.r_blocks)
+    size = f.mul(integer(num_r), padded)
+    inputs, sums, places = [], [], []
+    for r in range(rows):
+        number = f.add(f.mul(f.add(f["entry"], integer(r)), integer(len(program.blocks))), integer(program.first_r))
+        inputs.append(f.at(frame.pointer(f, "d_sums"), lanes.dtype, f.mul(number, padded)))
+        own = f.at(frame.lane_state(f, f["scratch"], integer(1), 0, f.add(f["lane"], integer(r))), lanes.dtype, first)
+        places.append(f.at(frame.lane_state(f, f["scratch"], ZERO, 0, f.add(f["lane"], integer(r))), lanes.dtype, first))
+        sums.append([f.variable(lanes.type, frame.load_vector(f, own, integer(v))) for v in range(frame.back_vectors)])
+    base = f.at(frame.pointer(f, "back_weights"), lanes.dtype, f.mul(f["u"], f.mul(size, width)))
+    accumulate(frame, f, base, size, inputs, sums)
+    for place, row_sums in zip(places, sums, strict=True):
+        for v, variable in enumerate(row_sums):
+            f.store(f.get(lanes.type, variable), f.at(place, lanes.type, integer(v)), lanes.bytes)
+    return f

@@ -1,0 +1,173 @@
+"""From a module's text to machine code, once per process and once per machine.
+
+Object code is kept on disk, keyed by everything that it depends on: the cell's text, number type, kind of kernel, processor,
+LLVM, and the source of this
+folder. The folder can be written by its owner only; anything else, or a damaged entry, and the kernel is compiled again.
+"""
+
+import ctypes
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+import torch
+
+from gatework.engine.cpu.frame import Frame
+from gatework.engine.cpu.machine import Machine
+from gatework.engine.cpu.module import OPENMP, Kind, make_frame, module_text
+from gatework.engine.cpu.program import program_of
+
+Start = Callable[[int, int], None]
+Alone = Callable[[int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """Compiled code. start(address of the arguments, threads): all parts in torch's pool.
+
+    alone(address): on the calling thread.
+    """
+
+    frame: Frame
+    start: Start | None
+    alone: Alone
+    engine: llvm.ExecutionEngine
+
+
+_lock = threading.Lock()
+_kernels: dict[tuple[str, str, Kind, Machine], Kernel] = {}
+
+
+def kernel(text: str, dtype: torch.dtype, kind: Kind, machine: Machine) -> Kernel:
+    """The kernel of a cell's canonical text; compiled at the first call. Safe to call from several threads."""
+    key = (text, "float" if dtype == torch.float32 else "double", kind, machine)
+    found = _kernels.get(key)
+    if found is None:
+        with _lock:
+            found = _kernels.get(key)
+            if found is None:
+                found = _kernels[key] = _make(*key)
+    return found
+
+
+def _make(text: str, dtype: str, kind: Kind, machine: Machine) -> Kernel:
+    has_pool = openmp_is_there()
+    target = llvm.Target.from_default_triple().create_target_machine(
+        cpu=machine.cpu, features=machine.features, opt=3, codemodel="jitdefault", jit=True
+    )
+    name = _cache_key(text, dtype, kind, machine)
+    code = _read_cache(name)
+    if code is None:
+        code = _compile(module_text(text, machine, dtype, kind), target)
+        _write_cache(name, code)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    start = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32)(engine.get_function_address("start")) if has_pool else None
+    alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address("alone"))
+    return Kernel(make_frame(program_of(text), machine, dtype, kind), start, alone, engine)
+
+
+def _compile(text: str, target: llvm.TargetMachine) -> bytes:
+    module = llvm.parse_assembly(text)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    # the code is vectors already; unrolling the k loop would spill accumulators out of the registers
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+    builder = llvm.create_pass_builder(target, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(target.emit_object(module))
+
+
+@lru_cache
+def openmp_is_there() -> bool:
+    """Make torch's OpenMP known to LLVM; False where torch is built without GNU OpenMP (macOS, Windows).
+
+    The symbols are found through the handle of libtorch_cpu, so that kernels run in the pool that torch's own operations run in.
+    """
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    path = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    try:
+        library = ctypes.CDLL(str(path))
+        addresses = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in OPENMP}
+    except (OSError, AttributeError):
+        nowhere = ctypes.cast(_no_pool, ctypes.c_void_p).value
+        addresses = dict.fromkeys(OPENMP, nowhere)
+        found = False
+    else:
+        found = True
+    for name, address in addresses.items():
+        llvm.add_symbol(name, address)
+    return found
+
+
+def _nothing() -> None:
+    """Stands where OpenMP would be; `start` is never called there."""
+
+
+_no_pool = ctypes.CFUNCTYPE(None)(_nothing)
+
+
+@lru_cache
+def _source_hash() -> str:
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for path in [*sorted(here.glob("*.py")), *sorted((here.parent.parent / "cells").glob("*.py"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _cache_key(text: str, dtype: str, kind: Kind, machine: Machine) -> str:
+    versions = (llvmlite.__version__, str(llvm.llvm_version_info), _source_hash())
+    return hashlib.sha256("\0".join((text, dtype, kind, repr(machine), *versions)).encode()).hexdigest()
+
+
+def cache_folder() -> Path | None:
+    """Where kernels are kept, `GATEWORK_CACHE` or the user's cache folder; None when it is switched off
+    (`GATEWORK_CACHE=`) or unsafe.
+    """
+    wanted = os.environ.get("GATEWORK_CACHE")
+    if wanted == "":
+        return None
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    folder = Path(wanted) if wanted else Path(base) / "gatework" / "kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        status = folder.stat()
+    except OSError:
+        return None
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        return None
+    return folder
+
+
+def _read_cache(name: str) -> bytes | None:
+    folder = cache_folder()
+    if folder is None:
+        return None
+    try:
+        data = (folder / f"{name}.kernel").read_bytes()
+    except OSError:
+        return None
+    digest, code = data[:32], data[32:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
+def _write_cache(name: str, code: bytes) -> None:
+    folder = cache_folder()
+    if folder is None:
+        return
+    temporary = folder / f".{name}.{os.getpid()}.{threading.get_ident()}"
+    try:
+        temporary.write_bytes(hashlib.sha256(code).digest() + code)
+        temporary.replace(folder / f"{name}.kernel")
+    except OSError:
+        # a full disk or a read-only home costs half a second per process, not the result
+        temporary.unlink(missing_ok=True)

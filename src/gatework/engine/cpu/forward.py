@@ -1,0 +1,209 @@
+"""Code for the forward pass of one cell: for each tick, for each tile of units, for each group of rows.
+
+forward(args, part)            one part's lanes through all its ticks
+  forward_tile_R(…)            R rows × one vector of units × all gates: both matrix products in registers
+  forward_equations(…)         the equations of one row on that vector of units
+  forward_row(…)               instead, for cells with means: the equations over all units of one row
+"""
+
+from gatework.cells.graph import Symbol
+from gatework.engine.cpu.arithmetic import Arithmetic
+from gatework.engine.cpu.frame import Frame, emit_events, emit_groups, emit_tail_store
+from gatework.engine.cpu.ir import Function, Value, integer
+from gatework.engine.cpu.pointwise import RowStore, emit_row, evaluate, plan_passes
+
+
+def forward_functions(frame: Frame) -> list[Function]:
+    """Every function of the forward pass; the entry is called `forward`."""
+    tiles = [tile(frame, rows) for rows in range(1, frame.tile_rows + 1)]
+    rows = [row(frame) if frame.program.has_means else equations(frame)]
+    return [*tiles, *rows, part(frame)]
+
+
+TILE_PARAMETERS = [("ptr", "args"), ("ptr", "scratch"), ("i64", "u"), ("i64", "entry"), ("i64", "lane"), ("i64", "now")]
+
+
+def part(frame: Frame) -> Function:
+    """One part's lanes: begin sequences, compute the tick, end sequences."""
+    f = Function("forward", [("ptr", "args"), ("i64", "part")])
+    scratch = frame.part_scratch(f)
+    begin, end = frame.event_range(f, "begins"), frame.event_range(f, "ends")
+    first_tick = f.mul(f["part"], frame.slot(f, "max_ticks"))
+    with f.loop(*frame.ticks(f)) as tick:
+        place = f.add(first_tick, tick)
+        entry = f.load("i64", f.at(frame.pointer(f, "start"), "i64", place), 8)
+        count = f.load("i64", f.at(frame.pointer(f, "count"), "i64", place), 8)
+        now = f.binary("and", tick, integer(1))
+        emit_events(frame, f, begin, tick, lambda lane, sequence: copy_in(frame, f, scratch, now, lane, sequence))
+        with f.loop(integer(0), frame.slot(f, "tiles")) as u:
+            emit_groups(
+                frame,
+                f,
+                count,
+                lambda rows, first: f.call(f"forward_tile_{rows}", [f["args"], scratch, u, f.add(entry, first), first, now]),
+            )
+        if frame.program.has_means:
+            with f.loop(integer(0), count) as lane:
+                f.call("forward_row", [f["args"], scratch, f.add(entry, lane), lane, now])
+        later = f.binary("xor", now, integer(1))
+        emit_events(frame, f, end, tick, lambda lane, sequence: copy_out(frame, f, scratch, later, lane, sequence))
+    return f
+
+
+def copy_in(frame: Frame, f: Function, scratch: Value, now: Value, lane: Value, sequence: Value) -> None:
+    """A sequence begins: its initial states go into the lane."""
+    for number, name in enumerate(frame.program.cell.state_names):
+        source = frame.row(f, f"initial_{name}", sequence, frame.slot(f, "units"))
+        frame.copy(f, source, frame.lane_state(f, scratch, now, number, lane))
+
+
+def copy_out(frame: Frame, f: Function, scratch: Value, later: Value, lane: Value, sequence: Value) -> None:
+    """A sequence ends: the lane's states are its final ones."""
+    for number, name in enumerate(frame.program.cell.state_names):
+        target = frame.row(f, f"final_{name}", sequence, frame.slot(f, "units"))
+        frame.copy(f, frame.lane_state(f, scratch, later, number, lane), target)
+
+
+def tile(frame: Frame, rows: int) -> Function:
+    """`rows` rows × one vector of units: the sums go to scratch, then the equations take them row by row.
+
+    The way through the first-level cache costs a few cycles; the equations are compiled once instead of once per row and tile.
+    """
+    f = Function(f"forward_tile_{rows}", TILE_PARAMETERS, "noinline")
+    sums = products(frame, f, rows)
+    for r in range(rows):
+        store_sums(frame, f, r, sums[r])
+    if not frame.program.has_means:
+        with f.loop(integer(0), integer(rows)) as row:
+            f.call(
+                "forward_equations", [f["args"], f["scratch"], f["u"], f.add(f["entry"], row), f.add(f["lane"], row), f["now"]]
+            )
+    return f
+
+
+def products(frame: Frame, f: Function, rows: int) -> list[list[Value]]:
+    """The accumulators after both products, [row][block]; k is summed in ascending order whatever the tile."""
+    lanes, program = frame.lanes, frame.program
+    num_blocks = len(program.blocks)
+    bias = frame.pointer(f, "bias")
+    biases = [frame.load_vector(f, bias, f.add(f.mul(f["u"], integer(num_blocks)), integer(b))) for b in range(num_blocks)]
+    sums = [[f.variable(lanes.type, biases[b]) for b in range(num_blocks)] for _ in range(rows)]
+    input_size, units = frame.slot(f, "input_size"), frame.slot(f, "units")
+    x_rows = [frame.row(f, "x", f.add(f["entry"], integer(r)), frame.slot(f, "x_stride")) for r in range(rows)]
+    h_rows = [frame.lane_state(f, f["scratch"], f["now"], 0, f.add(f["lane"], integer(r))) for r in range(rows)]
+    num_x, num_r = len(program.x_blocks), len(program.r_blocks)
+    for weights, size, inputs, blocks in (
+        ("x_weights", input_size, x_rows, range(num_x)),
+        ("r_weights", units, h_rows, range(program.first_r, program.first_r + num_r)),
+    ):
+        tile_size = f.mul(f.mul(size, integer(len(blocks))), integer(lanes.width))
+        base = f.at(frame.pointer(f, weights), lanes.dtype, f.mul(f["u"], tile_size))
+        accumulate(frame, f, base, size, inputs, [[row_sums[b] for b in blocks] for row_sums in sums])
+    return [[f.get(lanes.type, variable) for variable in row_sums] for row_sums in sums]
+
+
+def accumulate(frame: Frame, f: Function, base: Value, size: Value, inputs: list[Value], sums: list[list[Value]]) -> None:
+    """sums[row][block] += inputs[row][k] · weights[k][block], for all k. base: weights packed [k][block][lane]."""
+    lanes, arithmetic = frame.lanes, Arithmetic(f, frame.lanes)
+    num_blocks = len(sums[0])
+    with f.loop(integer(0), size) as k:
+        first = f.mul(k, integer(num_blocks))
+        factors = [f.splat(lanes.width, f.load(lanes.dtype, f.at(source, lanes.dtype, k), lanes.bytes)) for source in inputs]
+        for b in range(num_blocks):
+            weight = frame.load_vector(f, base, f.add(first, integer(b)))
+            for row_sums, factor in zip(sums, factors, strict=True):
+                f.set(row_sums[b], arithmetic.fma(factor, weight, f.get(lanes.type, row_sums[b])))
+
+
+def store_sums(frame: Frame, f: Function, r: int, sums: list[Value]) -> None:
+    """The sums of one row and tile go to the lane's rows in scratch."""
+    lane = f.add(f["lane"], integer(r))
+    for b, value in enumerate(sums):
+        f.store(value, frame.in_tile(f, frame.lane_sums(f, f["scratch"], lane, b), f["u"]), frame.lanes.bytes)
+
+
+def equations(frame: Frame) -> Function:
+    """The equations of one row on one vector of units, and the stores of what they give."""
+    f = Function("forward_equations", TILE_PARAMETERS, "noinline")
+    program = frame.program
+    wanted = [*program.states.values(), *(program.kept if frame.training else ())]
+    known: dict[Symbol, Value] = {}
+    evaluate(Arithmetic(f, frame.lanes), wanted, known, lambda leaf: load_leaf(frame, f, leaf, f["lane"], f["u"]))
+    for node, stores in output_stores(frame, f, f["entry"], f["lane"]).items():
+        for store in stores:
+            store(known[node], f["u"])
+    if frame.training:
+        keep_states(frame, f, f["entry"], f["lane"], f["u"])
+    return f
+
+
+def row(frame: Frame) -> Function:
+    """The equations of one row over all its units, in passes."""
+    f = Function(
+        "forward_row", [("ptr", "args"), ("ptr", "scratch"), ("i64", "entry"), ("i64", "lane"), ("i64", "now")], "noinline"
+    )
+    program = frame.program
+    outputs = list(dict.fromkeys([*program.states.values(), *(program.kept if frame.training else ())]))
+
+    passes = plan_passes(outputs)
+    stores = output_stores(frame, f, f["entry"], f["lane"])
+    emit_row(frame.row_of(f, passes, stores, lambda leaf, u: load_leaf(frame, f, leaf, f["lane"], u)))
+    if frame.training:
+        with f.loop(integer(0), frame.slot(f, "tiles")) as u:
+            keep_states(frame, f, f["entry"], f["lane"], u)
+    return f
+
+
+def load_leaf(frame: Frame, f: Function, leaf: Symbol, lane: Value, u: Value) -> Value:
+    """A sum, a state one step ago, or a unit weight."""
+    cell = frame.program.cell
+    if leaf in frame.program.sums:
+        place = frame.lane_sums(f, f["scratch"], lane, frame.program.sums.index(leaf))
+    elif leaf.kind == "s":
+        place = frame.lane_state(f, f["scratch"], f["now"], cell.state_names.index(leaf.name), lane)
+    else:
+        place = frame.row(f, "unit_weights", integer(cell.unit_weights.index(leaf.name)), frame.slot(f, "padded"))
+    return f.load(frame.lanes.type, frame.in_tile(f, place, u), frame.lanes.bytes)
+
+
+def output_stores(frame: Frame, f: Function, entry: Value, lane: Value) -> dict[Symbol, list[RowStore]]:
+    """What is done with each computed value: new states to the lane and to the outputs, kept values to memory."""
+    program, lanes = frame.program, frame.lanes
+    stores: dict[Symbol, list[RowStore]] = {}
+    later = f.binary("xor", f["now"], integer(1))
+    units, padded = frame.slot(f, "units"), frame.slot(f, "padded")
+    for number, (name, node) in enumerate(program.states.items()):
+        to_lane = frame.lane_state(f, f["scratch"], later, number, lane)
+
+        def store_state(value: Value, u: Value, to_lane: Value = to_lane, name: str = name) -> None:
+            f.store(value, frame.in_tile(f, to_lane, u), lanes.bytes)
+            if name == "h":
+                target = frame.row(f, "y", entry, frame.slot(f, "y_stride"))
+                emit_tail_store(frame, f, value, target, u, units)
+                return
+            out = frame.pointer(f, f"out_{name}")
+            with f.when(f.make("i1", f"icmp ne {out}, null")):
+                target = f.at(out, lanes.dtype, f.mul(entry, units))
+                emit_tail_store(frame, f, value, target, u, units)
+
+        stores.setdefault(node, []).append(store_state)
+    if frame.training:
+        for number, node in enumerate(program.kept):
+            place = f.add(f.mul(entry, integer(len(program.kept))), integer(number))
+
+            def store_kept(value: Value, u: Value, place: Value = place) -> None:
+                target = f.at(frame.pointer(f, "kept"), lanes.dtype, f.mul(place, padded))
+                f.store(value, frame.in_tile(f, target, u), lanes.bytes)
+
+            stores.setdefault(node, []).append(store_kept)
+    return stores
+
+
+def keep_states(frame: Frame, f: Function, entry: Value, lane: Value, u: Value) -> None:
+    """Backward needs the states one step ago: h for the gradient of the recurrent weights, the others for the equations."""
+    for number, name in enumerate(frame.program.cell.state_names):
+        value = f.load(
+            frame.lanes.type, frame.in_tile(f, frame.lane_state(f, f["scratch"], f["now"], number, lane), u), frame.lanes.bytes
+        )
+        target = frame.row(f, f"before_{name}", entry, frame.slot(f, "padded"))
+        f.store(value, frame.in_tile(f, target, u), frame.lanes.bytes)

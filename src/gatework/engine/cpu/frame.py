@@ -1,0 +1,237 @@
+"""What forward and backward have in common: the slots of the arguments, a part's scratch memory, events, groups of rows.
+
+Arguments are one array of 64-bit slots, each a pointer or a number; `slots` lists them. A part is the share of one thread: some
+lanes
+through all their ticks. Its scratch, in numbers of the kernel's type:
+
+    states    [2][num_states][lanes][padded]     states before and after the tick, taking turns
+    sums      [lanes][num_blocks][padded]        what the products add to the gates
+    spill     [num_spilled][padded]              cells with means only
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+from gatework.cells.graph import Symbol
+from gatework.engine.cpu.arithmetic import Lanes
+from gatework.engine.cpu.ir import Function, Value, integer
+from gatework.engine.cpu.pointwise import Row, RowPasses, RowStore, plan_passes
+from gatework.engine.cpu.program import Program
+
+SCHEDULE_SLOTS = (
+    "parts", "first_tick", "last_tick", "max_ticks", "lanes", "ticks", "start", "count", "begins", "begins_range",
+    "ends", "ends_range", "scratch", "scratch_size", "lane_stride", "units", "padded", "tiles", "input_size",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def slots(states: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of all arguments, in order."""
+    names = [*SCHEDULE_SLOTS, "x", "x_stride", "x_weights", "r_weights", "bias", "unit_weights", "y", "y_stride", "kept"]
+    for state in states:
+        names += [f"initial_{state}", f"final_{state}", f"before_{state}", f"out_{state}"]
+    names += ["d_y", "d_y_stride", "d_sums", "back_weights", "back_tiles", "d_unit_weights"]
+    for state in states:
+        names += [f"d_final_{state}", f"d_out_{state}", f"d_initial_{state}"]
+    return tuple(names)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One kernel's fixed choices.
+
+    training: forward keeps what backward needs. tile_rows: rows of a forward tile. back_rows, back_vectors: rows and vectors of a
+    backward tile.
+    """
+
+    program: Program
+    lanes: Lanes
+    training: bool
+    tile_rows: int
+    back_rows: int
+    back_vectors: int
+
+    # --- arguments
+
+    def slot(self, f: Function, name: str) -> Value:
+        """A number among the arguments."""
+        return self._argument(f, "i64", name)
+
+    def pointer(self, f: Function, name: str) -> Value:
+        """A pointer among the arguments."""
+        return self._argument(f, "ptr", name)
+
+    def _argument(self, f: Function, kind: str, name: str) -> Value:
+        offset = 8 * slots(self.program.cell.state_names).index(name)
+        address = f.once(f"address of {name}", "ptr", lambda g: f"getelementptr i8, {g['args']}, i64 {offset}")
+        return f.once(name, kind, lambda g: f"load {kind}, {address}, align 8")
+
+    def row(self, f: Function, name: str, number: Value, stride: Value) -> Value:
+        """The address of a row of an array of numbers."""
+        return f.at(self.pointer(f, name), self.lanes.dtype, f.mul(number, stride))
+
+    def in_tile(self, f: Function, row: Value, u: Value) -> Value:
+        """The address of a tile's vector in a row."""
+        return f.at(row, self.lanes.dtype, f.mul(u, integer(self.lanes.width)))
+
+    def load_vector(self, f: Function, base: Value, index: Value) -> Value:
+        """The index-th vector of a packed array."""
+        return f.load(self.lanes.type, f.at(base, self.lanes.type, index), self.lanes.bytes)
+
+    # --- scratch
+
+    def part_scratch(self, f: Function) -> Value:
+        """Where this part's scratch begins."""
+        return self.row(f, "scratch", f["part"], self.slot(f, "scratch_size"))
+
+    def lane_state(self, f: Function, scratch: Value, turn: Value, state: int, lane: Value) -> Value:
+        """A lane's row of a state; turn: 0 or 1."""
+        lanes, padded = self.slot(f, "lanes"), self.slot(f, "lane_stride")
+        number = f.add(f.mul(turn, integer(len(self.program.cell.state_names))), integer(state))
+        return f.at(scratch, self.lanes.dtype, f.mul(f.add(f.mul(number, lanes), lane), padded))
+
+    def lane_sums(self, f: Function, scratch: Value, lane: Value, block: int) -> Value:
+        """A lane's row of an accumulator."""
+        lanes, padded = self.slot(f, "lanes"), self.slot(f, "lane_stride")
+        states = f.mul(integer(2 * len(self.program.cell.state_names)), lanes)
+        number = f.add(states, f.add(f.mul(lane, integer(len(self.program.blocks))), integer(block)))
+        return f.at(scratch, self.lanes.dtype, f.mul(number, padded))
+
+    def spill(self, f: Function, scratch: Value) -> Value:
+        """Where spilled rows begin."""
+        return self.lane_sums(f, scratch, self.slot(f, "lanes"), 0)
+
+    def ticks(self, f: Function) -> tuple[Value, Value]:
+        """The part's share of the ticks asked for: (first, one after the last)."""
+        own = f.load("i64", f.at(self.pointer(f, "ticks"), "i64", f["part"]), 8)
+        last = self.slot(f, "last_tick")
+        return self.slot(f, "first_tick"), f.select(f.compare("slt", own, last), own, last)
+
+    def row_of(
+        self, f: Function, passes: RowPasses, stores: dict[Symbol, list[RowStore]], load: Callable[[Symbol, Value], Value]
+    ) -> Row:
+        """A row of this kernel: its spilled values in scratch, its sizes among the arguments."""
+        sizes = (self.slot(f, name) for name in ("tiles", "units", "padded"))
+        return Row(f, self.lanes, passes, stores, load, self.spill(f, f["scratch"]), *sizes)
+
+    # --- events
+
+    def event_range(self, f: Function, name: str) -> tuple[Value, Value, Value]:
+        """(events, variable with the next one, the end) of this part."""
+        bounds = self.pointer(f, f"{name}_range")
+        place = f.mul(f["part"], integer(2))
+        first = f.load("i64", f.at(bounds, "i64", place), 8)
+        stop = f.load("i64", f.at(bounds, "i64", f.add(place, integer(1))), 8)
+        return self.pointer(f, name), f.variable("i64", first), stop
+
+    def copy(self, f: Function, source: Value, target: Value) -> None:
+        """`units` numbers."""
+        with f.loop(integer(0), self.slot(f, "units")) as k:
+            value = f.load(self.lanes.dtype, f.at(source, self.lanes.dtype, k), self.lanes.bytes)
+            f.store(value, f.at(target, self.lanes.dtype, k), self.lanes.bytes)
+
+    def fill_zero(self, f: Function, target: Value) -> None:
+        """`units` zeros."""
+        with f.loop(integer(0), self.slot(f, "units")) as k:
+            zero = Value(self.lanes.dtype, self.lanes.literal(0.0))
+            f.store(zero, f.at(target, self.lanes.dtype, k), self.lanes.bytes)
+
+
+def emit_events(
+    frame: Frame, f: Function, events: tuple[Value, Value, Value], tick: Value, act: Callable[[Value, Value], None], step: int = 1
+) -> None:
+    """While the next event (tick, lane, sequence) is of this tick: act on it. step −1 walks from the last to the first."""
+    table, variable, stop = events
+    with while_loop(f) as leave:
+        number = f.get("i64", variable)
+        inside = f.compare("slt" if step > 0 else "sge", number, stop)
+        at_tick = f.fresh("event")
+        f.do(f"br {inside}, label %{at_tick}, label %{leave}")
+        f.label(at_tick)
+        event = f.at(table, "i64", f.mul(number, integer(3)))
+        matches = f.compare("eq", f.load("i64", event, 8), tick)
+        body = f.fresh("act")
+        f.do(f"br {matches}, label %{body}, label %{leave}")
+        f.label(body)
+        lane = f.load("i64", f.at(event, "i64", integer(1)), 8)
+        sequence = f.load("i64", f.at(event, "i64", integer(2)), 8)
+        act(lane, sequence)
+        f.set(variable, f.add(number, integer(step)))
+
+
+@contextmanager
+def while_loop(f: Function) -> Iterator[str]:
+    """A loop that its body leaves by a branch to the label."""
+    head, leave = f.fresh("again"), f.fresh("leave")
+    f.do(f"br label %{head}")
+    f.label(head)
+    yield leave
+    f.do(f"br label %{head}")
+    f.label(leave)
+
+
+def emit_groups(frame: Frame, f: Function, count: Value, call: Callable[[int, Value], None], most: int | None = None) -> None:
+    """Rows in balanced groups of at most `most`: 16 rows in tiles of 3 are 3,3,3,3,2,2, never 3,3,3,3,3,1."""
+    most = most or frame.tile_rows
+    groups = f.binary("sdiv", f.add(count, integer(most - 1)), integer(most))
+    safe = f.select(f.compare("sgt", groups, integer(0)), groups, integer(1))
+    small = f.binary("sdiv", count, safe)
+    larger = f.sub(count, f.mul(small, groups))
+    first = f.variable("i64", integer(0))
+    with f.loop(integer(0), groups) as group:
+        rows = f.select(f.compare("slt", group, larger), f.add(small, integer(1)), small)
+        start = f.get("i64", first)
+        for size in range(1, most + 1):
+            with f.when(f.compare("eq", rows, integer(size))):
+                call(size, start)
+        f.set(first, f.add(start, rows))
+
+
+def emit_tail_store(frame: Frame, f: Function, value: Value, row: Value, u: Value, units: Value) -> None:
+    """A vector into a row of exactly `units` numbers: whole where it fits, lane by lane at the end."""
+    lanes = frame.lanes
+    first = f.mul(u, integer(lanes.width))
+    left = f.sub(units, first)
+    whole, part, done = f.fresh("whole"), f.fresh("tail"), f.fresh("stored")
+    f.do(f"br {f.compare('sge', left, integer(lanes.width))}, label %{whole}, label %{part}")
+    f.label(whole)
+    f.store(value, f.at(row, lanes.dtype, first), lanes.bytes)
+    f.do(f"br label %{done}")
+    f.label(part)
+    with f.loop(integer(0), left) as k:
+        item = f.make(lanes.dtype, f"extractelement {value}, {k}")
+        f.store(item, f.at(row, lanes.dtype, f.add(first, k)), lanes.bytes)
+    f.do(f"br label %{done}")
+    f.label(done)
+
+
+def emit_tail_load(frame: Frame, f: Function, row: Value, u: Value, units: Value) -> Value:
+    """A vector from a row of exactly `units` numbers, zeros beyond."""
+    lanes = frame.lanes
+    first = f.mul(u, integer(lanes.width))
+    left = f.sub(units, first)
+    result = f.variable(lanes.type, lanes.constant(0.0))
+    whole, part, done = f.fresh("whole"), f.fresh("tail"), f.fresh("loaded")
+    f.do(f"br {f.compare('sge', left, integer(lanes.width))}, label %{whole}, label %{part}")
+    f.label(whole)
+    f.set(result, f.load(lanes.type, f.at(row, lanes.dtype, first), lanes.bytes))
+    f.do(f"br label %{done}")
+    f.label(part)
+    with f.loop(integer(0), left) as k:
+        item = f.load(lanes.dtype, f.at(row, lanes.dtype, f.add(first, k)), lanes.bytes)
+        f.set(result, f.make(lanes.type, f"insertelement {f.get(lanes.type, result)}, {item}, {k}"))
+    f.do(f"br label %{done}")
+    f.label(done)
+    return f.get(lanes.type, result)
+
+
+def scratch_rows(program: Program, num_lanes: int) -> int:
+    """How many rows of `padded` numbers one part's scratch has, forward or backward."""
+    rows = (2 * len(program.cell.state_names) + len(program.blocks)) * num_lanes
+    if not program.has_means:
+        return rows
+    kept = list(dict.fromkeys([*program.states.values(), *program.kept]))
+    gradients = [*program.sum_gradients, *program.state_gradients.values(), *program.weight_gradients.values()]
+    return rows + max(len(plan_passes(kept).spilled), len(plan_passes(gradients, frozenset(program.kept)).spilled))

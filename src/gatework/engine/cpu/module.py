@@ -1,0 +1,81 @@
+"""The text of one kernel's LLVM module: its functions, and the entry points that run all parts in parallel or one by one."""
+
+from typing import Literal
+
+from gatework.engine.cpu.arithmetic import Lanes
+from gatework.engine.cpu.backward import backward_functions
+from gatework.engine.cpu.forward import forward_functions
+from gatework.engine.cpu.frame import Frame
+from gatework.engine.cpu.ir import Function, integer
+from gatework.engine.cpu.machine import Machine
+from gatework.engine.cpu.program import Program, program_of
+
+Kind = Literal["inference", "training", "backward"]
+
+OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+
+
+def make_frame(program: Program, machine: Machine, dtype: str, kind: Kind) -> Frame:
+    """The kernel's fixed choices.
+
+    Tiles fill the registers: rows × blocks accumulators, one factor per row, one vector of weights.
+    """
+    num_blocks = len(program.blocks)
+    tile_rows = max(1, min(6, (machine.num_registers - 1) // (num_blocks + 1)))
+    back_vectors = 2
+    back_rows = max(1, min(6, (machine.num_registers - 2) // (back_vectors + 1)))
+    return Frame(program, Lanes(machine, dtype), kind == "training", tile_rows, back_rows, back_vectors)
+
+
+def entry_name(kind: Kind) -> str:
+    """The function that computes one part."""
+    return "backward" if kind == "backward" else "forward"
+
+
+def module_text(text: str, machine: Machine, dtype: str, kind: Kind) -> str:
+    """text: the cell's canonical text. dtype: `float` or `double`. Entry points: `start(args, threads)` and `alone(args)`."""
+    frame = make_frame(program_of(text), machine, dtype, kind)
+    functions = backward_functions(frame) if kind == "backward" else forward_functions(frame)
+    entry = entry_name(kind)
+    parts = [*declarations(frame.lanes), *(str(function) for function in functions), region(entry), start(), alone(entry)]
+    return "\n".join(parts)
+
+
+def declarations(lanes: Lanes) -> list[str]:
+    """What comes from outside: OpenMP, and LLVM's vector functions."""
+    suffix, vector = f"v{lanes.width}f{8 * lanes.bytes}", lanes.type
+    unary = [f"declare {vector} @llvm.{name}.{suffix}({vector})" for name in ("sqrt", "floor", "log")]
+    return [
+        "declare void @GOMP_parallel(ptr, ptr, i32, i32)",
+        "declare i32 @omp_get_thread_num()",
+        "declare i32 @omp_get_num_threads()",
+        f"declare {lanes.dtype} @llvm.vector.reduce.fadd.{suffix}({lanes.dtype}, {vector})",
+        f"declare {vector} @llvm.fma.{suffix}({vector}, {vector}, {vector})",
+        *unary,
+    ]
+
+
+def region(entry: str) -> str:
+    """What each thread of a parallel region does: every so many parts; right for any number of threads that OpenMP grants."""
+    f = Function("region", [("ptr", "args")])
+    thread = f.make("i64", f"sext {f.make('i32', 'call i32 @omp_get_thread_num()')} to i64")
+    threads = f.make("i64", f"sext {f.make('i32', 'call i32 @omp_get_num_threads()')} to i64")
+    parts = f.load("i64", f["args"], 8)
+    with f.loop(thread, parts, step=threads) as part:
+        f.call(entry, [f["args"], part])
+    return str(f)
+
+
+def start() -> str:
+    """All parts, in torch's own OpenMP pool."""
+    f = Function("start", [("ptr", "args"), ("i32", "threads")], linkage="")
+    f.do("call void @GOMP_parallel(ptr @region, ptr %args, i32 %threads, i32 0)")
+    return str(f)
+
+
+def alone(entry: str) -> str:
+    """All parts one by one on the calling thread."""
+    f = Function("alone", [("ptr", "args")], linkage="")
+    with f.loop(integer(0), f.load("i64", f["args"], 8)) as part:
+        f.call(entry, [f["args"], part])
+    return str(f)

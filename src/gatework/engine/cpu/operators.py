@@ -1,0 +1,234 @@
+"""The compiled engine as torch operators: one forward, one backward, taking tensors and the cell's canonical text.
+
+`torch.compile` and `torch.export` keep each as one node: they know the shapes from the fake versions below. Gradients of
+gradients go through the
+reference, said once.
+"""
+
+import warnings
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gatework.engine.cpu.frame import Frame
+from gatework.engine.cpu.layer import KEEP_BYTES, Weights, backward, forward, kept_bytes
+from gatework.engine.cpu.machine import machine
+from gatework.engine.cpu.module import make_frame
+from gatework.engine.cpu.pack import padded_to
+from gatework.engine.cpu.program import program_of
+from gatework.engine.cpu.schedule import Schedule, dense_schedule, ragged_schedule
+from gatework.engine.cpu.twice import differentiable_gradients
+from gatework.errors import SlowPath
+
+DENSE, RAGGED = 0, 1
+
+
+def split_weights(weights: list[Tensor], num_units: int) -> Weights:
+    """The list of tensors that an operator takes, by name: input, recurrent, (two biases), unit weights."""
+    count = len(weights) - num_units
+    biases = weights[2:4] if count == 4 else [None, None]
+    return Weights(weights[0], weights[1], biases[0], biases[1], weights[count:])
+
+
+@lru_cache(maxsize=64)
+def _ragged(offsets: bytes, threads: int, backwards: bool, rows: int) -> tuple[Schedule, Tensor | None]:
+    schedule = ragged_schedule(np.frombuffer(offsets, dtype=np.int64), threads, backwards, rows)
+    return schedule, None if schedule.rows is None else torch.from_numpy(schedule.rows)
+
+
+def schedule_of(x: Tensor, offsets: Tensor | None, backwards: bool, frame: Frame) -> tuple[Schedule, Tensor | None]:
+    """The schedule of dense time-major or ragged steps, and the row of x that each entry is (None: entries are rows)."""
+    threads = torch.get_num_threads()
+    if offsets is None:
+        return dense_schedule(x.shape[0], x.shape[1], threads, backwards), None
+    return _ragged(offsets.numpy().tobytes(), threads, backwards, frame.tile_rows)
+
+
+def in_entry_order(values: Tensor, rows: Tensor | None) -> Tensor:
+    """Steps (…, size) as contiguous (entries, size)."""
+    flat = values.reshape(-1, values.shape[-1])
+    return flat.contiguous() if rows is None else flat.index_select(0, rows)
+
+
+def in_step_order(entries: Tensor, rows: Tensor | None, like: Tensor) -> Tensor:
+    """Entries back at their steps, shaped like the input but for the last axis."""
+    if rows is not None:
+        entries = torch.empty_like(entries).index_copy_(0, rows, entries)
+    return entries.view(*like.shape[:-1], entries.shape[-1])
+
+
+def frame_of(cell: str, x: Tensor) -> Frame:
+    """The fixed choices of the kernels for this cell and number type."""
+    return make_frame(program_of(cell), machine(), "float" if x.dtype == torch.float32 else "double", "inference")
+
+
+def mode_of(cell: str, x: Tensor, units: int, needs_gradient: bool) -> str:
+    """Keep for backward, run forward again in backward, or neither."""
+    if not needs_gradient:
+        return "inference"
+    entries = x.shape[:-1].numel()
+    return "keep" if kept_bytes(program_of(cell), entries, units, x.element_size()) <= KEEP_BYTES else "recompute"
+
+
+@torch.library.custom_op("gatework::recurrent", mutates_args=())
+def recurrent(
+    x: Tensor,
+    weights: list[Tensor],
+    initial: list[Tensor],
+    offsets: Tensor | None,
+    cell: str,
+    backwards: bool,
+    wants_states: bool,
+    mode: str,
+) -> list[Tensor]:
+    """One direction of one layer.
+
+    x: (steps, num_sequences, input_size), or (total_steps, input_size) with offsets (num_sequences + 1,) int64 on the CPU.
+    weights: input, recurrent, both biases or none, unit weights. initial: each state (num_sequences, hidden_size).
+    cell: its canonical text. wants_states: every other state after every step, too. mode: inference, keep or recompute.
+    Returns y, the final states, the other states if wanted, then what backward needs.
+    """
+    program, frame = program_of(cell), frame_of(cell, x)
+    schedule, rows = schedule_of(x, offsets, backwards, frame)
+    split = split_weights(weights, len(program.cell.unit_weights))
+    contiguous = [state.contiguous() for state in initial]
+    result = forward(cell, in_entry_order(x, rows), split, contiguous, schedule, mode, wants_states)
+    states = [in_step_order(state, rows, x) for state in result.states]
+    return [in_step_order(result.y, rows, x), *result.finals, *states, *result.saved]
+
+
+@recurrent.register_fake
+def _(
+    x: Tensor,
+    weights: list[Tensor],
+    initial: list[Tensor],
+    offsets: Tensor | None,
+    cell: str,
+    backwards: bool,
+    wants_states: bool,
+    mode: str,
+) -> list[Tensor]:
+    program, frame = program_of(cell), frame_of(cell, x)
+    units = weights[1].shape[1]
+    y = x.new_empty(*x.shape[:-1], units)
+    finals = [torch.empty_like(state, memory_format=torch.contiguous_format) for state in initial]
+    states = [torch.empty_like(y) for _ in initial[1:]] if wants_states else []
+    if mode != "keep":
+        # compiled graphs always keep, so that shapes are known: see mode_of's caller
+        return [y, *finals, *states]
+    entries = y.numel() // units
+    padded = padded_to(units, frame.lanes.width)
+    kept = x.new_empty(entries, len(program.kept), padded)
+    return [y, *finals, *states, kept, *(x.new_empty(entries, padded) for _ in initial)]
+
+
+@torch.library.custom_op("gatework::recurrent_backward", mutates_args=())
+def recurrent_backward(  # noqa: PLR0913, PLR0917 - an operator takes tensors and plain values, no records
+    d_y: Tensor | None,
+    d_finals: list[Tensor],
+    has_final: list[bool],
+    d_states: list[Tensor],
+    has_state: list[bool],
+    x: Tensor,
+    weights: list[Tensor],
+    initial: list[Tensor],
+    offsets: Tensor | None,
+    saved: list[Tensor],
+    cell: str,
+    backwards: bool,
+    mode: str,
+) -> list[Tensor]:
+    """The gradients of `recurrent`: x, every weight, every initial state.
+
+    has_*: which of the states have an incoming gradient.
+    """
+    program, frame = program_of(cell), frame_of(cell, x)
+    schedule, rows = schedule_of(x, offsets, backwards, frame)
+    split = split_weights(weights, len(program.cell.unit_weights))
+    finals, states = iter(d_finals), iter(d_states)
+    gradients = backward(
+        cell,
+        in_entry_order(x, rows),
+        split,
+        [state.contiguous() for state in initial],
+        schedule,
+        saved,
+        mode,
+        None if d_y is None else in_entry_order(d_y, rows),
+        [next(finals).contiguous() if there else None for there in has_final],
+        [in_entry_order(next(states), rows) if there else None for there in has_state],
+    )
+    w = gradients.weights
+    biases = [] if w.input_bias is None or w.recurrent_bias is None else [w.input_bias, w.recurrent_bias]
+    return [in_step_order(gradients.x, rows, x), w.input, w.recurrent, *biases, *w.unit, *gradients.initial]
+
+
+@recurrent_backward.register_fake
+def _(  # noqa: PLR0913, PLR0917 - the same arguments
+    d_y: Tensor | None,
+    d_finals: list[Tensor],
+    has_final: list[bool],
+    d_states: list[Tensor],
+    has_state: list[bool],
+    x: Tensor,
+    weights: list[Tensor],
+    initial: list[Tensor],
+    offsets: Tensor | None,
+    saved: list[Tensor],
+    cell: str,
+    backwards: bool,
+    mode: str,
+) -> list[Tensor]:
+    return [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in (x, *weights, *initial)]
+
+
+def _setup(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    x, weights, initial, offsets, cell, backwards, wants_states, mode = inputs
+    ctx.set_materialize_grads(False)
+    first_saved = 1 + len(initial) + (len(initial) - 1 if wants_states else 0)
+    ctx.counts = (len(weights), len(initial))
+    ctx.options = (cell, backwards, wants_states, mode)
+    ctx.save_for_backward(x, *weights, *initial, *output[first_saved:])
+    ctx.offsets = offsets
+
+
+def _backward(ctx, gradients):  # type: ignore[no-untyped-def]
+    num_weights, num_states = ctx.counts
+    cell, backwards, wants_states, mode = ctx.options
+    x, *rest = ctx.saved_tensors
+    weights, initial, saved = rest[:num_weights], rest[num_weights : num_weights + num_states], rest[num_weights + num_states :]
+    d_y, d_finals = gradients[0], gradients[1 : 1 + num_states]
+    d_states = gradients[1 + num_states : 2 * num_states] if wants_states else [None] * (num_states - 1)
+    if torch.is_grad_enabled():
+        warn_twice()
+        wanted = differentiable_gradients(
+            cell, x, weights, initial, ctx.offsets, backwards, wants_states, [d_y, *d_finals, *(d_states if wants_states else [])]
+        )
+    elif all(gradient is None for gradient in (d_y, *d_finals, *d_states)):
+        wanted = [None] * (1 + num_weights + num_states)
+    else:
+        wanted = recurrent_backward(
+            d_y,
+            [gradient for gradient in d_finals if gradient is not None],
+            [gradient is not None for gradient in d_finals],
+            [gradient for gradient in d_states if gradient is not None],
+            [gradient is not None for gradient in d_states],
+            x, weights, initial, ctx.offsets, saved, cell, backwards, mode,
+        )  # fmt: skip
+    return wanted[0], list(wanted[1 : 1 + num_weights]), list(wanted[1 + num_weights :]), None, None, None, None, None
+
+
+recurrent.register_autograd(_backward, setup_context=_setup)
+
+
+@lru_cache(maxsize=1)
+def warn_twice() -> None:
+    """Said once per process."""
+    warnings.warn(
+        "A gradient of a gradient of a compiled layer is computed by the reference, step by step: right, but slower. Nothing "
+        "needs to be done for the result; for one derivative alone, leave create_graph out.",
+        SlowPath,
+        stacklevel=2,
+    )

@@ -1,0 +1,164 @@
+"""What a cell's kernels compute: its equations traced once, their gradient, what must be kept between the two, and the phases.
+
+Sums. What the matrix products add to a gate is an accumulator of the tile. Where the equations only ever use x.gate + r.gate, one
+accumulator serves both products; where they use them apart (GRU's candidate), each has its own. Order of the blocks: those of x
+alone,
+shared ones, those of r alone; so the blocks of x and those of r are each contiguous.
+
+Kept values. Backward needs values of forward. Whatever follows cheaply from states and other kept values is computed again; a
+function of
+a sum that cannot be is kept.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from gatework.cells.equations import Equations, from_text, substitute
+from gatework.cells.gradient import adjoints
+from gatework.cells.graph import FUNCTIONS, Graph, Symbol, ordered
+
+
+@dataclass(frozen=True)
+class Block:
+    """One accumulator: a gate, and whether the input's product, the recurrence's or both go into it."""
+
+    gate: str
+    has_x: bool
+    has_r: bool
+
+
+@dataclass(frozen=True)
+class Program:
+    """A cell, ready to be compiled.
+
+    blocks: the accumulators; sums: the symbol that stands for each in the graph. states: new states by name.
+    kept: what forward stores for backward, in order. *_gradients: with respect to the sums, to the states one step ago and to
+    the unit
+    weights, where the gradient of a new state is the given value `d NAME`.
+    """
+
+    cell: Equations
+    blocks: tuple[Block, ...]
+    sums: tuple[Symbol, ...]
+    states: dict[str, Symbol]
+    kept: tuple[Symbol, ...]
+    sum_gradients: tuple[Symbol, ...]
+    state_gradients: dict[str, Symbol]
+    weight_gradients: dict[str, Symbol]
+
+    @property
+    def x_blocks(self) -> tuple[Block, ...]:
+        return tuple(block for block in self.blocks if block.has_x)
+
+    @property
+    def r_blocks(self) -> tuple[Block, ...]:
+        return tuple(block for block in self.blocks if block.has_r)
+
+    @property
+    def first_r(self) -> int:
+        """The number of the first block that the recurrence goes into."""
+        return sum(1 for block in self.blocks if not block.has_r)
+
+    @property
+    def has_means(self) -> bool:
+        """Whether the equations look at all units of a sequence at once, so that they need several passes."""
+        return any(node.kind == "mean" for node in ordered(self.states.values()))
+
+
+@lru_cache(maxsize=256)
+def program_of(text: str) -> Program:
+    """The program of a cell's canonical text."""
+    equations = from_text(text)
+    graph = equations.graph
+    x, r = ({gate: graph.leaf(kind, gate) for gate in equations.gates} for kind in ("x", "r"))
+    blocks, replaced = shared_sums(equations, x, r)
+    states = {name: substitute(state, replaced) for name, state in equations.states.items()}
+    sums = tuple(stand_in(graph, block) for block in blocks)
+    gradient = add_up(states, {name: graph.leaf("given", f"d {name}") for name in states})
+    zero = graph.number(0.0)
+    sum_gradients = tuple(gradient.get(node, zero) for node in sums)
+    state_gradients = {name: gradient.get(graph.leaf("s", name), zero) for name in equations.state_names}
+    weight_gradients = {name: gradient.get(graph.leaf("w", name), zero) for name in equations.unit_weights}
+    wanted = [*sum_gradients, *state_gradients.values(), *weight_gradients.values()]
+    kept = what_to_keep(wanted, sums)
+    return Program(equations, blocks, sums, states, kept, sum_gradients, state_gradients, weight_gradients)
+
+
+def stand_in(graph: Graph, block: Block) -> Symbol:
+    """The symbol that stands for an accumulator."""
+    return graph.leaf("given", f"{block.gate} {int(block.has_x)}{int(block.has_r)}")
+
+
+def add_up(states: dict[str, Symbol], incoming: dict[str, Symbol]) -> dict[Symbol, Symbol]:
+    """Gradients of everything; two states may be one expression, whose gradients then add."""
+    outputs: dict[Symbol, Symbol] = {}
+    for name, node in states.items():
+        outputs[node] = outputs[node] + incoming[name] if node in outputs else incoming[name]
+    return adjoints(outputs)
+
+
+def shared_sums(
+    equations: Equations, x: dict[str, Symbol], r: dict[str, Symbol]
+) -> tuple[tuple[Block, ...], dict[Symbol, Symbol]]:
+    """The accumulators, and what replaces x.gate + r.gate, x.gate and r.gate in the equations."""
+    graph, states = equations.graph, equations.states
+    users: dict[Symbol, list[Symbol]] = {}
+    for node in ordered(states.values()):
+        for arg in node.args:
+            users.setdefault(arg, []).append(node)
+    outputs = set(states.values())
+    x_only, shared, r_only = [], [], []
+    for gate in equations.gates:
+        together = graph.add(x[gate], r[gate])
+        apart = [node for leaf in (x[gate], r[gate]) for node in users.get(leaf, []) if node is not together]
+        if not apart and not outputs & {x[gate], r[gate]}:
+            shared.append(gate)
+            continue
+        if users.get(x[gate]) or x[gate] in outputs:
+            x_only.append(gate)
+        if users.get(r[gate]) or r[gate] in outputs:
+            r_only.append(gate)
+    blocks = tuple(
+        [Block(gate, True, False) for gate in x_only]
+        + [Block(gate, True, True) for gate in shared]
+        + [Block(gate, False, True) for gate in r_only]
+    )
+    replaced: dict[Symbol, Symbol] = {}
+    for block in blocks:
+        given = stand_in(graph, block)
+        if block.has_x and block.has_r:
+            replaced[graph.add(x[block.gate], r[block.gate])] = given
+        else:
+            replaced[(x if block.has_x else r)[block.gate]] = given
+    return blocks, replaced
+
+
+def what_to_keep(wanted: list[Symbol], sums: tuple[Symbol, ...]) -> tuple[Symbol, ...]:
+    """The values of forward that backward cannot compute again from states, weights and other kept values."""
+    is_sum = set(sums)
+    from_sums: dict[Symbol, bool] = {}
+    for node in ordered(wanted):
+        from_sums[node] = node in is_sum or any(from_sums[arg] for arg in node.args)
+    kept: dict[Symbol, None] = {}
+    visited: set[Symbol] = set()
+
+    def need(node: Symbol) -> None:
+        if node in visited or not from_sums[node]:
+            return
+        visited.add(node)
+        directly = node.kind in FUNCTIONS and any(near_sum(arg, is_sum) for arg in node.args)
+        if node in is_sum or directly:
+            kept[node] = None
+            return
+        for arg in node.args:
+            need(arg)
+
+    def near_sum(node: Symbol, targets: set[Symbol]) -> bool:
+        """Whether a sum is reached by arithmetic alone, without passing another function."""
+        if node in targets:
+            return True
+        return node.kind not in FUNCTIONS and node.kind != "mean" and any(near_sum(arg, targets) for arg in node.args)
+
+    for node in wanted:
+        need(node)
+    return tuple(sorted(kept, key=lambda node: node.number))

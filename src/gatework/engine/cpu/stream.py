@@ -1,0 +1,65 @@
+"""One step at a time: the weights packed once, no allocation, no autograd."""
+
+import numpy as np
+from torch import Tensor
+
+from gatework.cells import Cell
+from gatework.cells.equations import canonical_text
+from gatework.engine.cpu.layer import Layer, Weights, put_forward
+from gatework.engine.cpu.schedule import Schedule
+from gatework.engine.records import LayerWeights
+
+
+class LayerStream:
+    """One layer's state between steps, for `batch` sequences that go on together.
+
+    A snapshot: later changes of the layer's weights have no effect.
+    """
+
+    def __init__(self, cell: Cell, weights: LayerWeights, batch: int):
+        self.names = cell.states
+        like = weights.input.detach()
+        units, input_size = weights.recurrent.shape[1], weights.input.shape[1]
+        own = Weights(
+            like,
+            weights.recurrent.detach(),
+            None if weights.input_bias is None else weights.input_bias.detach(),
+            None if weights.recurrent_bias is None else weights.recurrent_bias.detach(),
+            [tensor.detach() for tensor in weights.unit.values()],
+        )
+        self.units, self.batch = units, batch
+        self.x = like.new_zeros(batch, input_size)
+        self.y = like.new_zeros(batch, units)
+        layer = Layer.of(canonical_text(cell), self.x, own)
+        self.kernel = layer.kernel("inference")
+        schedule = endless(batch)
+        self.arguments = layer.base(self.kernel.frame, schedule, like)
+        put_forward(layer, self.kernel.frame, self.arguments, self.x, own, [like.new_zeros(batch, units) for _ in cell.states])
+        self.arguments.put(y=self.y, y_stride=units, first_tick=0, last_tick=1)
+        self.slots = self.arguments.array
+        self.address = self.slots.ctypes.data
+        self.place = {name: self.arguments.place(name) for name in ("x", "y", "first_tick", "last_tick")}
+        self.turn = 0
+
+    def step(self, x: int, y: int) -> None:
+        """One step; x, y: addresses of (batch, input_size) and (batch, units), contiguous."""
+        slots, place = self.slots, self.place
+        slots[place["x"]], slots[place["y"]] = x, y
+        slots[place["first_tick"]], slots[place["last_tick"]] = self.turn, self.turn + 1
+        self.kernel.alone(self.address)
+        self.turn ^= 1
+
+    def state(self) -> Tensor:
+        """A view of the states: (num_states, batch, units)."""
+        stride = self.arguments.number("lane_stride")
+        size = len(self.names) * self.batch * stride
+        scratch = self.arguments.tensor("scratch")[self.turn * size : (self.turn + 1) * size]
+        return scratch.view(len(self.names), self.batch, stride)[:, :, : self.units]
+
+
+def endless(batch: int) -> Schedule:
+    """A schedule of two ticks that are computed in turn: no sequence begins or ends."""
+    start = np.zeros((1, 2), dtype=np.int64)
+    count = np.full((1, 2), batch, dtype=np.int64)
+    events, ranges = np.zeros((0, 3), dtype=np.int64), np.zeros((1, 2), dtype=np.int64)
+    return Schedule(1, batch, 2, np.full(1, 2, dtype=np.int64), start, count, events, ranges, events, ranges, None)
