@@ -116,8 +116,8 @@ def hard_sigmoid(a: OperandT) -> OperandT:
 
 
 def softplus(a: OperandT) -> OperandT:
-    """log(1 + exp(a)), positive; a itself beyond 20, where the difference is below rounding in float32."""
-    return log1p(exp(minimum(a, 20.0))) + relu(a - 20.0)
+    """log(1 + exp(a)), positive; written so that it neither overflows for large a nor loses the small ones."""
+    return maximum(a, 0.0) + log1p(exp(minimum(a, -a)))
 
 
 def linear(a: OperandT) -> OperandT:

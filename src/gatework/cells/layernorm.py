@@ -22,8 +22,8 @@ def normalised(parts: list[Operand]) -> list[Operand]:
     middle = sum((mean(part) for part in parts[1:]), mean(parts[0])) * share
     centred = [part - middle for part in parts]
     variance = sum((mean(part * part) for part in centred[1:]), mean(centred[0] * centred[0])) * share
-    scale = sqrt(variance + EPSILON)
-    return [part / scale for part in centred]
+    scale = 1.0 / sqrt(variance + EPSILON)
+    return [part * scale for part in centred]
 
 
 def layernorm_step(x: Names, r: Names, s: Names, w: Names) -> Mapping[str, Operand]:

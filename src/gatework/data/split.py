@@ -109,7 +109,7 @@ def _check_plan(table: Table, plan: SplitPlan) -> None:
     if plan.kind == "time" and not table.is_forecast:
         raise ConfigError(
             "A split by time was asked for, and each sequence has one answer. Such sequences are divided whole. "
-            "Use --split stratified, or --split group for sequences that belong together."
+            "Use --split-by stratified, or --split-by group for sequences that belong together."
         )
     by_row = plan.kind == "time"
     count, what = (table.steps.height, "rows") if by_row else (table.sequences.height, "sequences")
@@ -118,7 +118,7 @@ def _check_plan(table: Table, plan: SplitPlan) -> None:
         raise DataError(
             f"The data has {count} {what}; a split into train, validation and test needs at least {needed}, "
             f"and a model many more. "
-            f"Give more {what}" + (", or split by time (--split time)." if table.is_forecast and not by_row else ".")
+            f"Give more {what}" + (", or split by time (--split-by time)." if table.is_forecast and not by_row else ".")
         )
 
 
@@ -150,7 +150,7 @@ def _check_parts(parts: Int8Array, what: str) -> None:
             raise DataError(
                 f"The {part} part of the split is empty ({_in_words(_counts(parts))} {what}). "
                 f"Each part needs at least one of the {what}. "
-                f"Give more data, change the shares (--validation, --test), or choose another split with --split."
+                f"Give more data, change the shares (--validation-share, --test-share), or choose another split with --split-by."
             )
 
 
@@ -168,7 +168,7 @@ def _check_classes(table: Table, sequences: Int8Array) -> None:
         raise DataError(
             f"Class '{label}' of '{field.name}' occurs only in {where} ({count} sequences). "
             f"A model can only name classes that it has seen in training. "
-            f"Move some of its sequences to train, leave the class out, or use --split stratified."
+            f"Move some of its sequences to train, leave the class out, or use --split-by stratified."
         )
 
 

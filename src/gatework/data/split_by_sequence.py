@@ -78,7 +78,7 @@ def divide_groups(table: Table, plan: SplitPlan) -> tuple[Int8Array, list[str]]:
         raise DataError(
             f"The data has {len(members)} groups ({plan.column or table.series}) with a known target. "
             f"A split by group needs at least 3: one each for train, validation and test. "
-            f"Give more groups, or split by time (--split time) or at random (--split stratified)."
+            f"Give more groups, or split by time (--split-by time) or at random (--split-by stratified)."
         )
     generator = np.random.Generator(np.random.Philox(key=plan.seed % 2**64))
     order = [sorted(members)[index] for index in generator.permutation(len(members))]
@@ -120,7 +120,7 @@ def constant_of_each(table: Table, column: str) -> list[str]:
         raise DataError(
             f"Column '{column}' has {changing['different'][0]} different values within series '{changing[table.series][0]}'. "
             f"A whole sequence belongs to one part, so the column must be constant in each series. "
-            f"Correct the column, or choose another split with --split."
+            f"Correct the column, or choose another split with --split-by."
         )
     in_order = table.sequences.select(table.series).join(values, on=table.series, how="left", maintain_order="left")
     return [str(value) for value in in_order["first"].to_list()]

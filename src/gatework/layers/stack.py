@@ -180,10 +180,12 @@ class RecurrentStack(nn.Module):
             own = {name: state[layer * self.num_directions :][: self.num_directions] for name, state in states.items()}
             result = run_rows(self.cell, rows, self._weights(layer), own)
             finals.append(result.finals)
-            rows = result.outputs
             if self.training and self.dropout > 0 and layer < self.num_layers - 1:
-                # The same call on the same shape as torch's own layers make: one seed, one mask.
-                rows = rows.with_values(torch.dropout(rows.values, self.dropout, True))
+                # The same call on the same shape and in the same order as torch's own layers make: one seed, one mask.
+                outputs = rows.like(result.outputs)
+                rows = outputs.with_values(torch.dropout(outputs.values, self.dropout, True))
+            else:
+                rows = result.outputs
         return rows, {name: torch.cat([final[name] for final in finals]) for name in states}
 
     def trace(self, x: Ragged, hx: States | None = None) -> Trace:

@@ -86,6 +86,9 @@ class Arithmetic:
     def less(self, a: Value, b: Value) -> Value:
         return self.f.make(f"<{self.lanes.width} x i1>", f"fcmp olt {a}, {b.text}")
 
+    def equal(self, a: Value, b: Value) -> Value:
+        return self.f.make(f"<{self.lanes.width} x i1>", f"fcmp oeq {a}, {b.text}")
+
     def where(self, condition: Value, a: Value, b: Value) -> Value:
         return self.f.make(a.type, f"select {condition}, {a}, {b}")
 
@@ -126,39 +129,64 @@ class Arithmetic:
         return self.at_least(a, 0.0)
 
     def sigmoid(self, a: Value) -> Value:
-        """1 / (1 + exp(-a)); the relative error stays small until the result is below 1e-37 (float)."""
+        """1 / (1 + exp(-a)); below the normal numbers (a < -87 in float) it stays at the smallest instead of going on to 0."""
         one = self.lanes.constant(1.0)
-        return self.div(one, self.add(one, self.exp(self.neg(a))))
+        return self.div(one, self.add(one, self._normal_exp(self.neg(a))))
+
+    def _normal_exp(self, a: Value) -> Value:
+        """exp(a), held within the normal numbers."""
+        low, high = (-87.0, 88.0) if self.lanes.dtype == "float" else (-708.0, 709.0)
+        rest, power = self._reduced(self.at_least(self.at_most(a, high), low))
+        scale = self._two_to(power)
+        return self.fma(scale, self._expm1_near_zero(rest), scale)
 
     def exp(self, a: Value) -> Value:
-        """exp(a), clamped where it would leave the normal numbers."""
-        low, high = (-87.0, 88.0) if self.lanes.dtype == "float" else (-708.0, 709.0)
-        rest, scale = self._reduced(self.at_least(self.at_most(a, high), low))
-        return self.fma(scale, self._expm1_near_zero(rest), scale)
+        """exp(a), from 0 through the denormal numbers to infinity: the power of two is multiplied in in two halves."""
+        low, high = (-104.0, 89.0) if self.lanes.dtype == "float" else (-746.0, 710.0)
+        rest, power = self._reduced(self.at_least(self.at_most(a, high), low))
+        shift = self.lanes.constant(self._shift)
+        n = self.sub(power, shift)
+        to_integer = self.lanes.constant(1.5 * 2.0**self._bits)
+        half = self.sub(self.fma(n, self.lanes.constant(0.5), to_integer), to_integer)
+        first, second = self._two_to(self.add(half, shift)), self._two_to(self.add(self.sub(n, half), shift))
+        return self.mul(self.fma(first, self._expm1_near_zero(rest), first), second)
 
     def tanh(self, a: Value) -> Value:
         """(exp(2a) - 1) / (exp(2a) + 1) with exp(2a) - 1 computed as such, so that it is right near 0, too."""
         bound = 20.0 if self.lanes.dtype == "float" else 44.0
         doubled = self.add(a, a)
-        rest, scale = self._reduced(self.at_least(self.at_most(doubled, bound), -bound))
+        rest, power = self._reduced(self.at_least(self.at_most(doubled, bound), -bound))
+        scale = self._two_to(power)
         minus_one = self.fma(scale, self._expm1_near_zero(rest), self.sub(scale, self.lanes.constant(1.0)))
         return self.div(minus_one, self.add(minus_one, self.lanes.constant(2.0)))
 
+    @property
+    def _bits(self) -> int:
+        """Of the fraction."""
+        return 23 if self.lanes.dtype == "float" else 52
+
+    @property
+    def _shift(self) -> float:
+        """A number so large that adding it rounds to an integer, which then stands in the low bits, plus the exponent's bias."""
+        return 1.5 * 2.0**self._bits + (127 if self.lanes.dtype == "float" else 1023)
+
     def _reduced(self, a: Value) -> tuple[Value, Value]:
-        """a = n · ln 2 + rest: (rest, 2ⁿ). Adding a large number rounds to the nearest integer and leaves it in the low bits."""
+        """a = n · ln 2 + rest, n the nearest integer: (rest, n + shift)."""
         float32 = self.lanes.dtype == "float"
-        bits, bias = (23, 127) if float32 else (52, 1023)
-        shift = 1.5 * 2.0**bits + bias
-        moved = self.fma(a, self.lanes.constant(math.log2(math.e)), self.lanes.constant(shift))
-        n = self.sub(moved, self.lanes.constant(shift))
+        shift = self.lanes.constant(self._shift)
+        power = self.fma(a, self.lanes.constant(math.log2(math.e)), shift)
+        n = self.sub(power, shift)
         # ln 2 in two parts: n · high is exact
         high = 0.693145751953125 if float32 else 0.6931471803691238
         low = 1.42860682030941723212e-6 if float32 else 1.9082149292705877e-10
         rest = self.fma(n, self.lanes.constant(-high), a)
-        rest = self.fma(n, self.lanes.constant(-low), rest)
-        as_int = self.f.make(self.lanes.int_type, f"bitcast {moved} to {self.lanes.int_type}")
-        exponent = self.f.binary("shl", as_int, self.lanes.int_constant(bits))
-        return rest, self.f.make(self.lanes.type, f"bitcast {exponent} to {self.lanes.type}")
+        return self.fma(n, self.lanes.constant(-low), rest), power
+
+    def _two_to(self, power: Value) -> Value:
+        """2ⁿ from n + shift: the low bits become the exponent."""
+        as_int = self.f.make(self.lanes.int_type, f"bitcast {power} to {self.lanes.int_type}")
+        exponent = self.f.binary("shl", as_int, self.lanes.int_constant(self._bits))
+        return self.f.make(self.lanes.type, f"bitcast {exponent} to {self.lanes.type}")
 
     def _expm1_near_zero(self, a: Value) -> Value:
         """exp(a) - 1 for |a| ≤ ln 2 / 2 by Taylor's series: its remainder is below a tenth of a unit in the last place."""

@@ -8,10 +8,14 @@ from torch import Tensor
 from gatework.cells import Cell
 from gatework.cells.equations import canonical_text
 from gatework.engine.cpu.compile import openmp_is_there
-from gatework.engine.cpu.operators import mode_of, recurrent
+from gatework.engine.cpu.operators import Eager, mode_of, recurrent, recurrent_now
 from gatework.engine.records import LayerWeights, RowsResult
 from gatework.engine.rows import DenseRows, RaggedRows, Rows
 from gatework.errors import ConfigError
+
+
+PLAIN = (Tensor, torch.nn.Parameter)
+"""Tensors with memory of their own: subclasses, fake and traced ones go through the operator."""
 
 
 def why_not(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...]) -> str | None:
@@ -59,7 +63,13 @@ def run_direction(
     tensors = weights.tensors()
     needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (values, *tensors, *initial))
     mode = mode_of(text, values, weights.recurrent.shape[1], needs_gradient)
-    results: list[Tensor] = recurrent(values, tensors, initial, offsets, text, backwards, wants_states, mode)
+    if torch.compiler.is_compiling() or not all(type(tensor) in PLAIN for tensor in (values, *tensors, *initial)):
+        results: list[Tensor] = recurrent(values, tensors, initial, offsets, text, backwards, wants_states, mode)
+    elif needs_gradient:
+        options = (text, backwards, wants_states, mode)
+        results = list(Eager.apply((len(tensors), len(initial)), options, offsets, values, *tensors, *initial))
+    else:
+        results = recurrent_now(values, tensors, initial, offsets, text, backwards, wants_states, mode)
     return results[: 1 + len(initial) + (len(initial) - 1 if wants_states else 0)]
 
 

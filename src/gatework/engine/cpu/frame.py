@@ -229,9 +229,14 @@ def emit_tail_load(frame: Frame, f: Function, row: Value, u: Value, units: Value
 
 def scratch_rows(program: Program, num_lanes: int) -> int:
     """How many rows of `padded` numbers one part's scratch has, forward or backward."""
-    rows = (2 * len(program.cell.state_names) + len(program.blocks)) * num_lanes
+    return (2 * len(program.cell.state_names) + len(program.blocks)) * num_lanes + spilled_rows(program)
+
+
+@lru_cache(maxsize=256)
+def spilled_rows(program: Program) -> int:
+    """Rows for values that cells with means compute in one pass and need in a later one."""
     if not program.has_means:
-        return rows
+        return 0
     kept = list(dict.fromkeys([*program.states.values(), *program.kept]))
     gradients = [*program.sum_gradients, *program.state_gradients.values(), *program.weight_gradients.values()]
-    return rows + max(len(plan_passes(kept).spilled), len(plan_passes(gradients, frozenset(program.kept)).spilled))
+    return max(len(plan_passes(kept).spilled), len(plan_passes(gradients, frozenset(program.kept)).spilled))

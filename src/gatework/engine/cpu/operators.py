@@ -72,6 +72,26 @@ def mode_of(cell: str, x: Tensor, units: int, needs_gradient: bool) -> str:
     return "keep" if kept_bytes(program_of(cell), entries, units, x.element_size()) <= KEEP_BYTES else "recompute"
 
 
+def recurrent_now(
+    x: Tensor,
+    weights: list[Tensor],
+    initial: list[Tensor],
+    offsets: Tensor | None,
+    cell: str,
+    backwards: bool,
+    wants_states: bool,
+    mode: str,
+) -> list[Tensor]:
+    """What the operator `recurrent` computes."""
+    program, frame = program_of(cell), frame_of(cell, x)
+    schedule, rows = schedule_of(x, offsets, backwards, frame)
+    split = split_weights(weights, len(program.cell.unit_weights))
+    contiguous = [state.contiguous() for state in initial]
+    result = forward(cell, in_entry_order(x, rows), split, contiguous, schedule, mode, wants_states)
+    states = [in_step_order(state, rows, x) for state in result.states]
+    return [in_step_order(result.y, rows, x), *result.finals, *states, *result.saved]
+
+
 @torch.library.custom_op("gatework::recurrent", mutates_args=())
 def recurrent(
     x: Tensor,
@@ -90,13 +110,7 @@ def recurrent(
     cell: its canonical text. wants_states: every other state after every step, too. mode: inference, keep or recompute.
     Returns y, the final states, the other states if wanted, then what backward needs.
     """
-    program, frame = program_of(cell), frame_of(cell, x)
-    schedule, rows = schedule_of(x, offsets, backwards, frame)
-    split = split_weights(weights, len(program.cell.unit_weights))
-    contiguous = [state.contiguous() for state in initial]
-    result = forward(cell, in_entry_order(x, rows), split, contiguous, schedule, mode, wants_states)
-    states = [in_step_order(state, rows, x) for state in result.states]
-    return [in_step_order(result.y, rows, x), *result.finals, *states, *result.saved]
+    return recurrent_now(x, weights, initial, offsets, cell, backwards, wants_states, mode)
 
 
 @recurrent.register_fake
@@ -124,6 +138,43 @@ def _(
     return [y, *finals, *states, kept, *(x.new_empty(entries, padded) for _ in initial)]
 
 
+def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and plain values, no records
+    d_y: Tensor | None,
+    d_finals: list[Tensor],
+    has_final: list[bool],
+    d_states: list[Tensor],
+    has_state: list[bool],
+    x: Tensor,
+    weights: list[Tensor],
+    initial: list[Tensor],
+    offsets: Tensor | None,
+    saved: list[Tensor],
+    cell: str,
+    backwards: bool,
+    mode: str,
+) -> list[Tensor]:
+    """What the operator `recurrent_backward` computes."""
+    program, frame = program_of(cell), frame_of(cell, x)
+    schedule, rows = schedule_of(x, offsets, backwards, frame)
+    split = split_weights(weights, len(program.cell.unit_weights))
+    finals, states = iter(d_finals), iter(d_states)
+    gradients = backward(
+        cell,
+        in_entry_order(x, rows),
+        split,
+        [state.contiguous() for state in initial],
+        schedule,
+        saved,
+        mode,
+        None if d_y is None else in_entry_order(d_y, rows),
+        [next(finals).contiguous() if there else None for there in has_final],
+        [in_entry_order(next(states), rows) if there else None for there in has_state],
+    )
+    w = gradients.weights
+    biases = [] if w.input_bias is None or w.recurrent_bias is None else [w.input_bias, w.recurrent_bias]
+    return [in_step_order(gradients.x, rows, x), w.input, w.recurrent, *biases, *w.unit, *gradients.initial]
+
+
 @torch.library.custom_op("gatework::recurrent_backward", mutates_args=())
 def recurrent_backward(  # noqa: PLR0913, PLR0917 - an operator takes tensors and plain values, no records
     d_y: Tensor | None,
@@ -144,25 +195,9 @@ def recurrent_backward(  # noqa: PLR0913, PLR0917 - an operator takes tensors an
 
     has_*: which of the states have an incoming gradient.
     """
-    program, frame = program_of(cell), frame_of(cell, x)
-    schedule, rows = schedule_of(x, offsets, backwards, frame)
-    split = split_weights(weights, len(program.cell.unit_weights))
-    finals, states = iter(d_finals), iter(d_states)
-    gradients = backward(
-        cell,
-        in_entry_order(x, rows),
-        split,
-        [state.contiguous() for state in initial],
-        schedule,
-        saved,
-        mode,
-        None if d_y is None else in_entry_order(d_y, rows),
-        [next(finals).contiguous() if there else None for there in has_final],
-        [in_entry_order(next(states), rows) if there else None for there in has_state],
+    return gradients_now(
+        d_y, d_finals, has_final, d_states, has_state, x, weights, initial, offsets, saved, cell, backwards, mode
     )
-    w = gradients.weights
-    biases = [] if w.input_bias is None or w.recurrent_bias is None else [w.input_bias, w.recurrent_bias]
-    return [in_step_order(gradients.x, rows, x), w.input, w.recurrent, *biases, *w.unit, *gradients.initial]
 
 
 @recurrent_backward.register_fake
@@ -195,6 +230,13 @@ def _setup(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 
 
 def _backward(ctx, gradients):  # type: ignore[no-untyped-def]
+    wanted = _gradients(ctx, gradients, recurrent_backward)
+    num_weights = ctx.counts[0]
+    return wanted[0], list(wanted[1 : 1 + num_weights]), list(wanted[1 + num_weights :]), None, None, None, None, None
+
+
+def _gradients(ctx, gradients, compute):  # type: ignore[no-untyped-def]
+    """The gradients of x, every weight and every initial state; compute: the operator, or what it computes."""
     num_weights, num_states = ctx.counts
     cell, backwards, wants_states, mode = ctx.options
     x, *rest = ctx.saved_tensors
@@ -203,21 +245,45 @@ def _backward(ctx, gradients):  # type: ignore[no-untyped-def]
     d_states = gradients[1 + num_states : 2 * num_states] if wants_states else [None] * (num_states - 1)
     if torch.is_grad_enabled():
         warn_twice()
-        wanted = differentiable_gradients(
-            cell, x, weights, initial, ctx.offsets, backwards, wants_states, [d_y, *d_finals, *(d_states if wants_states else [])]
-        )
-    elif all(gradient is None for gradient in (d_y, *d_finals, *d_states)):
-        wanted = [None] * (1 + num_weights + num_states)
-    else:
-        wanted = recurrent_backward(
-            d_y,
-            [gradient for gradient in d_finals if gradient is not None],
-            [gradient is not None for gradient in d_finals],
-            [gradient for gradient in d_states if gradient is not None],
-            [gradient is not None for gradient in d_states],
-            x, weights, initial, ctx.offsets, saved, cell, backwards, mode,
-        )  # fmt: skip
-    return wanted[0], list(wanted[1 : 1 + num_weights]), list(wanted[1 + num_weights :]), None, None, None, None, None
+        incoming = [d_y, *d_finals, *(d_states if wants_states else [])]
+        return differentiable_gradients(cell, x, weights, initial, ctx.offsets, backwards, wants_states, incoming)
+    if all(gradient is None for gradient in (d_y, *d_finals, *d_states)):
+        return [None] * (1 + num_weights + num_states)
+    return compute(
+        d_y,
+        [gradient for gradient in d_finals if gradient is not None],
+        [gradient is not None for gradient in d_finals],
+        [gradient for gradient in d_states if gradient is not None],
+        [gradient is not None for gradient in d_states],
+        x,
+        weights,
+        initial,
+        ctx.offsets,
+        saved,
+        cell,
+        backwards,
+        mode,
+    )
+
+
+class Eager(torch.autograd.Function):
+    """The same without the dispatcher, which costs more than a small kernel: for plain tensors outside of tracing."""
+
+    @staticmethod
+    def forward(ctx, counts, options, offsets, *tensors):  # type: ignore[no-untyped-def]
+        num_weights, num_states = counts
+        cell, backwards, wants_states, mode = options
+        x, weights, initial = tensors[0], list(tensors[1 : 1 + num_weights]), list(tensors[1 + num_weights :])
+        output = recurrent_now(x, weights, initial, offsets, cell, backwards, wants_states, mode)
+        first_saved = 1 + num_states + (num_states - 1 if wants_states else 0)
+        ctx.set_materialize_grads(False)
+        ctx.counts, ctx.options, ctx.offsets = counts, options, offsets
+        ctx.save_for_backward(*tensors, *output[first_saved:])
+        return tuple(output[:first_saved])
+
+    @staticmethod
+    def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
+        return None, None, None, *_gradients(ctx, gradients, gradients_now)
 
 
 recurrent.register_autograd(_backward, setup_context=_setup)

@@ -25,7 +25,7 @@ def pack_forward(weights: Tensor, gates: tuple[str, ...], blocks: tuple[Block, .
     per_block = by_block(weights, gates, blocks, units)
     if units % width:
         per_block = pad(per_block, (0, 0, 0, tiles * width - units))
-    return per_block.reshape(len(blocks), tiles, width, -1).permute(1, 3, 0, 2).contiguous()
+    return per_block.reshape(len(blocks), tiles, width, weights.shape[1]).permute(1, 3, 0, 2).contiguous()
 
 
 def pack_bias(
@@ -35,13 +35,16 @@ def pack_bias(
     """[tile][block][width]: the input's bias where the input goes into a block, plus the recurrence's likewise."""
     tiles = padded_to(units, width) // width
     total = like.new_zeros(len(blocks), tiles * width)
-    if input_bias is not None and recurrent_bias is not None:
+    if input_bias is None or recurrent_bias is None:
+        return total.view(len(blocks), tiles, width).transpose(0, 1).contiguous()
+    of_x, of_r = (by_block(bias.view(-1, 1), gates, blocks, units).squeeze(-1) for bias in (input_bias, recurrent_bias))
+    if all(block.has_x and block.has_r for block in blocks):
+        torch.add(of_x, of_r, out=total[:, :units])
+    else:
         for number, block in enumerate(blocks):
-            rows = slice(gates.index(block.gate) * units, (gates.index(block.gate) + 1) * units)
-            if block.has_x:
-                total[number, :units] += input_bias[rows]
-            if block.has_r:
-                total[number, :units] += recurrent_bias[rows]
+            for bias, is_in in ((of_x, block.has_x), (of_r, block.has_r)):
+                if is_in:
+                    total[number, :units] += bias[number]
     return total.view(len(blocks), tiles, width).transpose(0, 1).contiguous()
 
 
@@ -65,7 +68,7 @@ def pack_units(unit_weights: list[Tensor], units: int, padded: int, like: Tensor
 
 def unpack(gradient: Tensor, gates: tuple[str, ...], blocks: tuple[Block, ...], units: int) -> Tensor:
     """(blocks * padded, K) → (num_gates * units, K) in the order of the gates; zeros for a gate without a block."""
-    per_block = gradient.view(len(blocks), -1, gradient.shape[1])[:, :units]
+    per_block = gradient.reshape(len(blocks), -1, gradient.shape[1])[:, :units]
     names = [block.gate for block in blocks]
     if tuple(names) == gates:
         return per_block.reshape(len(gates) * units, -1)

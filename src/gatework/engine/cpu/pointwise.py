@@ -39,14 +39,30 @@ def levels(outputs: list[Symbol], given: frozenset[Symbol]) -> dict[Symbol, int]
     return level
 
 
+def same_for_all(outputs: list[Symbol], given: frozenset[Symbol]) -> frozenset[Symbol]:
+    """The means, and what is computed from means and numbers alone."""
+    found: set[Symbol] = set()
+    for node in ordered(outputs, given):
+        if node in given or not node.args:
+            continue
+        if node.kind == "mean" or all(arg in found or arg.kind == "number" for arg in node.args):
+            found.add(node)
+    return frozenset(found)
+
+
 @dataclass(frozen=True)
 class RowPasses:
-    """The passes over one row. spilled: values computed in one pass and needed in a later one, by place in the scratch row."""
+    """The passes over one row.
+
+    spilled: values computed in one pass and needed in a later one, by place in the scratch row. same: values that are the same for all
+    units, being functions of means alone; computed once before the pass.
+    """
 
     outputs: dict[Symbol, int]
     level: dict[Symbol, int]
     spilled: tuple[Symbol, ...]
     given: frozenset[Symbol]
+    same: frozenset[Symbol]
 
     @property
     def last(self) -> int:
@@ -56,12 +72,15 @@ class RowPasses:
 def plan_passes(outputs: list[Symbol], given: frozenset[Symbol] = frozenset()) -> RowPasses:
     """Which pass computes what. given: nodes that are loaded, not computed."""
     level = levels(outputs, given)
+    same = same_for_all(outputs, given)
     spilled: dict[Symbol, None] = {}
 
     def demand(node: Symbol, at: int) -> None:
-        if node in given or node.kind in ("number", "mean") or not node.args:
-            if node not in given and node.kind == "mean" and level[node] <= at:
-                demand(node.args[0], level[node] - 1)
+        if node in given or not node.args:
+            return
+        if node in same:
+            for arg in node.args:
+                demand(arg, level[node] - 1 if node.kind == "mean" else at)
             return
         if level[node] < at:
             spilled[node] = None
@@ -71,7 +90,7 @@ def plan_passes(outputs: list[Symbol], given: frozenset[Symbol] = frozenset()) -
 
     for node in outputs:
         demand(node, level[node])
-    return RowPasses({node: level[node] for node in outputs}, level, tuple(spilled), given)
+    return RowPasses({node: level[node] for node in outputs}, level, tuple(spilled), given, same)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +123,20 @@ def emit_row(row: Row) -> None:
     """All passes over one row."""
     f, lanes, passes = row.f, row.lanes, row.passes
     means: dict[Symbol, Value] = {}
-    all_means = [node for node in passes.level if node.kind == "mean"]
+    all_means = [node for node in passes.level if node in passes.same and node.kind == "mean"]
     for number in range(passes.last + 1):
+        ready = [node for node in passes.same if node.kind != "mean" and passes.level[node] == number]
+        evaluate(Arithmetic(f, lanes), sorted(ready, key=lambda node: node.number), means, row_has_no_leaf)
         totals = {node: f.variable(lanes.type, lanes.constant(0.0)) for node in all_means if passes.level[node] == number + 1}
         with f.loop(integer(0), row.tiles) as u:
             emit_tile(row, number, u, means, totals)
         for node, total in totals.items():
             means[node] = mean_of(f, lanes, f.get(lanes.type, total), row.units)
+
+
+def row_has_no_leaf(leaf: Symbol) -> Value:
+    """What is the same for all units is computed from means alone."""
+    raise AssertionError(f"{leaf.kind} {leaf.name} differs from unit to unit")
 
 
 def emit_tile(row: Row, number: int, u: Value, means: dict[Symbol, Value], totals: dict[Symbol, Value]) -> None:

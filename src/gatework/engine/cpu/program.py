@@ -11,7 +11,7 @@ a sum that cannot be is kept.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from gatework.cells.equations import Equations, from_text, substitute
 from gatework.cells.gradient import adjoints
@@ -27,7 +27,7 @@ class Block:
     has_r: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """A cell, ready to be compiled.
 
@@ -46,20 +46,20 @@ class Program:
     state_gradients: dict[str, Symbol]
     weight_gradients: dict[str, Symbol]
 
-    @property
+    @cached_property
     def x_blocks(self) -> tuple[Block, ...]:
         return tuple(block for block in self.blocks if block.has_x)
 
-    @property
+    @cached_property
     def r_blocks(self) -> tuple[Block, ...]:
         return tuple(block for block in self.blocks if block.has_r)
 
-    @property
+    @cached_property
     def first_r(self) -> int:
         """The number of the first block that the recurrence goes into."""
         return sum(1 for block in self.blocks if not block.has_r)
 
-    @property
+    @cached_property
     def has_means(self) -> bool:
         """Whether the equations look at all units of a sequence at once, so that they need several passes."""
         return any(node.kind == "mean" for node in ordered(self.states.values()))

@@ -25,7 +25,7 @@ def training_mean(raw: Array, is_train: BoolArray) -> Array:
         raise DataError(
             f"Target number {int(np.isnan(mean).argmax()) + 1} has no observed value in the training part; "
             f"a baseline needs at least one. "
-            f"Check the target column, or give the training part more data with a smaller --test."
+            f"Check the target column, or give the training part more data with a smaller --test-share."
         )
     return mean
 
