@@ -31,7 +31,8 @@ def show_evaluation(evaluation: "Evaluation") -> None:
 
 def metric_title(metric: "MetricInfo") -> str:
     """A metric's name with its unit."""
-    return f"{metric.name} ({metric.unit})" if metric.unit else metric.name
+    unit = metric.unit if metric.unit.startswith("(") else f"({metric.unit})"
+    return f"{metric.name} {unit}" if metric.unit else metric.name
 
 
 def score_column(scores: Sequence["Score | None"], metric: "MetricInfo") -> list[str]:

@@ -28,12 +28,17 @@ def show_plan(plan: "Plan", dataset: "Dataset") -> None:
 
 def show_reasons(reasons: Mapping[str, str]) -> None:
     """One line for each inferred choice; the kinds of the columns are left to `gatework look`."""
-    rows = [
-        (name.partition(".")[0].replace("_", "-"), reason) for name, reason in reasons.items() if not name.startswith("kinds.")
-    ]
+    rows = [(option_of(name, reason), reason) for name, reason in reasons.items() if not name.startswith("kinds.")]
     if rows:
         show.heading("Decided for you (the options of these names change it)")
         show.pairs(rows)
+
+
+def option_of(name: str, reason: str) -> str:
+    """The option that changes a choice, without its dashes."""
+    if name == "split":
+        return "split-column" if reason.casefold().startswith("column") else "split-by"
+    return name.partition(".")[0].replace("_", "-")
 
 
 def data_in_words(dataset: "Dataset") -> str:

@@ -17,6 +17,9 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a traine
 Part = Literal["train", "validation", "test"]
 PARTS = ("test", "validation", "train")
 ENDINGS = (".csv", ".parquet")
+Labels = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The labels table of DATA, joined by the series. [none]", show_default=False)
+]
 
 
 def evaluate(
@@ -27,6 +30,7 @@ def evaluate(
     part: Annotated[
         str, typer.Option(metavar="PART", help="test, validation or train, without DATA. [test]", show_default=False)
     ] = "test",
+    labels: Labels = None,
 ) -> None:
     """Score a run beside its baselines, or on other data.
 
@@ -40,7 +44,7 @@ def evaluate(
         raise ConfigError(
             f"--part is '{part}'; expected one of {', '.join(PARTS)}. {nearest(part, PARTS)} Leave it out for test."
         )
-    show_evaluation(evaluate_run(run, source_of(data), part=cast(Part, part)))
+    show_evaluation(evaluate_run(run, source_of(data), part=cast(Part, part), labels=labels))
     show.next_commands([(f"gatework report {run}", "write these scores into the report")])
 
 
@@ -50,6 +54,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A .csv or .parquet file. [CSV on standard output]", show_default=False)
     ] = None,
+    labels: Labels = None,
 ) -> None:
     """Predict with a trained run.
 
@@ -65,7 +70,7 @@ def predict(
         raise ConfigError(f"--out is '{out}', but there is no folder '{out.parent}'. Expected one that exists. Make it first.")
     from gatework.evaluate import predict_run
 
-    prediction = predict_run(run, source_of(data))
+    prediction = predict_run(run, source_of(data), labels)
     for note in prediction.notes:
         show.aside(f"note: {note}")
     if out is None:

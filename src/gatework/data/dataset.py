@@ -7,13 +7,15 @@ from typing import Any
 
 import polars as pl
 
+from gatework.data.column_types import shortened
 from gatework.data.layout import build_table
 from gatework.data.prepare import Preparation
 from gatework.data.prepared import Prepared
 from gatework.data.read import read_frame, read_parts
 from gatework.data.split import Split, apply_split
+from gatework.data.strict import to_ids
 from gatework.data.table import Table
-from gatework.errors import DataError, RunError
+from gatework.errors import ConfigError, DataError, RunError
 from gatework.runs import DataPlan, Manifest, Plan, RunFolder, SourceFile, SplitRecord, file_sha256
 
 Source = str | Path | Sequence[str | Path] | Any
@@ -45,19 +47,25 @@ def fingerprint(names: Sequence[str]) -> tuple[SourceFile, ...]:
     return tuple(SourceFile(path=str(file), sha256=file_sha256(file), size_bytes=file.stat().st_size) for file in files)
 
 
-def read_planned(plan: DataPlan, source: Source | None = None) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """The frame (and the labels table) that a plan names; `source` stands in for the plan's own sources."""
-    labels = None if plan.labels is None else read_frame(plan.labels)
+def read_planned(
+    plan: DataPlan, source: Source | None = None, labels: Source | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """The frame (and the labels table) that a plan names; `source` and `labels` stand in for the plan's own."""
+    table = plan.labels if labels is None else labels
+    return read_rows(plan, source), None if table is None else read_frame(table)
+
+
+def read_rows(plan: DataPlan, source: Source | None = None) -> pl.DataFrame:
+    """The frame that a plan names, without its labels table; `source` stands in for the plan's own sources."""
     if source is not None and not source_names(source):
-        return read_frame(source), labels
+        return read_frame(source)
     names = source_names(source) if source is not None else plan.sources
     if not names:
         raise RunError(
             "This run was trained on a frame in memory, which it cannot read again. "
             "Expected the data. Give it: evaluate_run(run, data=frame), or a file after the run's name."
         )
-    frame, _ = read_parts(names, plan.validation_sources, plan.test_sources)
-    return frame, labels
+    return read_parts(names, plan.validation_sources, plan.test_sources)[0]
 
 
 def open_dataset(folder: RunFolder, source: Source | None = None) -> Dataset:
@@ -84,7 +92,7 @@ def open_dataset(folder: RunFolder, source: Source | None = None) -> Dataset:
     return Dataset(table, split, preparation, preparation.apply(table, split))
 
 
-def own_data(folder: RunFolder, source: Source) -> Dataset | None:
+def own_data(folder: RunFolder, source: Source, labels: Source | None = None) -> Dataset | None:
     """`source` divided and prepared as for training, when it is the run's own data; None when it is other data.
 
     It is the run's own when the split fits and fitting again gives prepare.json.
@@ -93,8 +101,8 @@ def own_data(folder: RunFolder, source: Source) -> Dataset | None:
     record = folder.read("split.json", SplitRecord)
     known = Preparation.from_json(folder.read_text("prepare.json"))
     try:
-        frame, labels = read_planned(plan.data, source)
-        table = build_table(frame, plan.data, labels)
+        frame, known_labels = read_planned(plan.data, source, labels)
+        table = build_table(frame, plan.data, known_labels)
         split = apply_split(record, table)
         again = Preparation.fit(table, split)
     except (DataError, RunError):
@@ -102,16 +110,68 @@ def own_data(folder: RunFolder, source: Source) -> Dataset | None:
     return Dataset(table, split, known, known.apply(table, split)) if again.to_json() == known.to_json() else None
 
 
-def open_other(folder: RunFolder, source: Source) -> Dataset:
-    """Data that the run has never seen, prepared with what it learned; all of it is the test part."""
+def open_other(folder: RunFolder, source: Source, labels: Source | None = None) -> Dataset:
+    """Data that the run has never seen, prepared with what it learned; all of it is the test part.
+
+    Raises DataError when the answers or attributes stood in a labels table at training, and stand nowhere now.
+    """
     plan = folder.read("config.json", Plan)
     known = Preparation.from_json(folder.read_text("prepare.json"))
     fields = tuple(field for field in plan.data.fields if field.role != "split")
     whole = plan.data.model_copy(update={"validation_sources": (), "test_sources": (), "fields": fields})
-    frame, labels = read_planned(whole, source)
-    table = build_table(frame, whole, labels)
+    frame = read_rows(whole, source)
+    check_labels(whole, frame, labels)
+    table = build_table(frame, whole, None if labels is None else read_frame(labels), is_new=True)
     split = Split.all_test(table)
     return Dataset(table, split, known, known.apply(table, split))
+
+
+def check_labels(plan: DataPlan, frame: pl.DataFrame, labels: Source | None) -> None:
+    """DataError when data to be judged lacks the labels table that its targets or attributes stand in; see `labels_refused`."""
+    labels_refused(plan, labels)
+    lacking = [] if plan.labels is None or labels is not None else lacking_columns(plan, frame, ("target", "static"))
+    if lacking:
+        raise DataError(
+            f"The data has no column {shortened(lacking)}; at training it stood in the labels table '{plan.labels}'. "
+            f"Expected a labels table for this data too. Give it with --labels FILE (in Python: labels=FILE)."
+        )
+
+
+def labels_refused(plan: DataPlan, labels: Source | None) -> None:
+    """ConfigError when labels are given to a run that knows none."""
+    if labels is not None and plan.labels is None:
+        raise ConfigError(
+            "A labels table was given, and the run was trained without a labels table. "
+            "Expected data in the form of the training data. Leave --labels out, or train with it."
+        )
+
+
+def lacking_columns(plan: DataPlan, frame: pl.DataFrame, roles: tuple[str, ...]) -> list[str]:
+    """The planned columns with one of these roles that a frame does not have."""
+    return [field.name for field in plan.fields if field.role in roles and field.name not in frame.columns]
+
+
+def labels_to_predict(plan: DataPlan, frame: pl.DataFrame, labels: Source | None) -> tuple[pl.DataFrame | None, tuple[str, ...]]:
+    """The labels table that goes with data to be predicted, and what must be said about it.
+
+    The one that is given, whole: whoever stands there is answered. Else, where attributes are needed, the rows that the table of
+    the training has for the series of this data; None when that table cannot be read any more.
+    """
+    labels_refused(plan, labels)
+    if labels is not None:
+        return read_frame(labels), ()
+    if plan.labels is None or plan.series is None or not (lacking := lacking_columns(plan, frame, ("static",))):
+        return None, ()
+    remedy = "Give the table of this data with --labels FILE."
+    try:
+        table = read_frame(plan.labels)
+    except DataError:
+        return None, (f"No labels table: {shortened(lacking)} are missing for every series. {remedy}",)
+    if plan.series not in table.columns or plan.series not in frame.columns:
+        return table, ()  # refused where the table is built
+    ids = to_ids(frame[plan.series]).cast(pl.String).unique()
+    known = table.filter(to_ids(table[plan.series]).cast(pl.String).is_in(ids.implode()))
+    return known, (f"{shortened(lacking)} come from '{plan.labels}', the labels table of the training. {remedy}",)
 
 
 def rows_in_common(own: Dataset, other: Dataset) -> int:
@@ -135,5 +195,5 @@ def check_unchanged(manifest: Manifest) -> None:
         if file_sha256(path) != known.sha256:
             raise RunError(
                 f"The data file '{known.path}' has changed since training. Expected sha256 {known.sha256[:12]}…. "
-                f"Restore it, or train again."
+                f"Restore it (new series of a labels table go into a file of their own: --labels), or train again."
             )

@@ -44,12 +44,18 @@ class _Draft:
 
 
 def build_table(
-    frame: pl.DataFrame, plan: DataPlan, labels: pl.DataFrame | None = None, *, targets_required: bool = True
+    frame: pl.DataFrame,
+    plan: DataPlan,
+    labels: pl.DataFrame | None = None,
+    *,
+    targets_required: bool = True,
+    is_new: bool = False,
 ) -> Table:
     """The data in its one form, exactly as planned.
 
     labels: one row per series id: targets and static attributes. targets_required: True for training and evaluation; False for
-    prediction, where answers may be absent (then null).
+    prediction, where answers may be absent (then null), and attributes too when they stood in a labels table at training.
+    is_new: the data is not that of the training: what was decided there, such as the kind of a column, stands.
     Raises DataError for whatever the plan does not allow: missing columns, text among numbers, infinite values, duplicate time
     stamps, attributes that vary within a series, constant targets, too few rows.
     """
@@ -58,11 +64,11 @@ def build_table(
             f"The data has {frame.height} row. Expected at least two, and many more to learn from. "
             f"Check that the file is complete."
         )
-    labels = None if labels is None else _typed_labels(labels, plan)
+    labels = None if labels is None else _typed_labels(labels, plan, is_new)
     steps, notes = _as_steps(frame, plan)
     draft = _Draft(plan, steps, plan.series or SERIES, plan.time or STEP, labels, list(notes))
     _settle_columns(draft, targets_required)
-    _settle_types(draft)
+    _settle_types(draft, is_new)
     draft.steps, order_notes = sort_steps(draft.steps, draft.series, draft.time)
     draft.notes += order_notes + irregularity_notes(draft.steps, draft.series, draft.time)
     _match_labels(draft, targets_required)
@@ -112,6 +118,8 @@ def _settle_columns(draft: _Draft, targets_required: bool) -> None:
     optional = set() if targets_required else {planned.name for planned in draft.fields("split")}
     if not targets_required and plan.task != "forecast":
         optional |= set(plan.targets)
+    if not targets_required and plan.labels is not None and draft.labels is None:
+        optional |= {planned.name for planned in draft.fields("static")}
     if plan.layout == "long":  # a variable that nobody measured this time
         optional |= {planned.name for planned in draft.fields("past", "known_future", "static")}
     made = {draft.series, draft.time} if plan.series is None else set()
@@ -139,14 +147,14 @@ def _refuse_missing(missing: list[str], frame: pl.DataFrame) -> None:
         )
 
 
-def _settle_types(draft: _Draft) -> None:
+def _settle_types(draft: _Draft, is_new: bool) -> None:
     """Every used column in the type of its field; ids whole numbers or text; the time parsed or counted."""
     plan, steps = draft.plan, draft.steps
     columns = []
     for planned in plan.fields:
         if planned.role in ("ignored", "series", "split", "time") or planned.name not in steps.columns:
             continue
-        columns.append(to_kind(steps[planned.name], _field(planned)))
+        columns.append(to_kind(steps[planned.name], _field(planned), is_new=is_new))
     columns += [steps[planned.name].cast(pl.String) for planned in draft.fields("split") if planned.name in steps.columns]
     ids = to_ids(steps[draft.series])
     if ids.null_count():
@@ -183,7 +191,7 @@ def first_null(column: pl.Series) -> int:
     return (column.is_null().arg_max() or 0) + 1
 
 
-def _typed_labels(labels: pl.DataFrame, plan: DataPlan) -> pl.DataFrame:
+def _typed_labels(labels: pl.DataFrame, plan: DataPlan, is_new: bool) -> pl.DataFrame:
     """The labels table with its planned columns in their types; DataError for a missing id column or an id that occurs twice."""
     if plan.series is None or plan.series not in labels.columns:
         raise DataError(
@@ -198,7 +206,8 @@ def _typed_labels(labels: pl.DataFrame, plan: DataPlan) -> pl.DataFrame:
         )
     planned = {p.name: p for p in plan.fields if p.name in labels.columns and p.role in ("target", "static", "split")}
     columns = [
-        labels[name].cast(pl.String) if p.role == "split" else to_kind(labels[name], _field(p)) for name, p in planned.items()
+        labels[name].cast(pl.String) if p.role == "split" else to_kind(labels[name], _field(p), is_new=is_new)
+        for name, p in planned.items()
     ]
     return pl.DataFrame([to_ids(labels[plan.series]), *columns])
 

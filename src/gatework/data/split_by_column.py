@@ -33,7 +33,8 @@ def split_column(table: Table) -> str:
     if len(fields) != 1:
         raise ConfigError(
             f"The data has {len(fields)} columns with the role 'split' ({', '.join(field.name for field in fields) or 'none'}). "
-            f"A split by column or by files needs exactly one, holding train, validation or test. Name it with --split-column COLUMN."
+            f"A split by column or by files needs exactly one, holding train, validation or test. "
+            f"Name it with --split-column COLUMN."
         )
     return fields[0].name
 

@@ -11,26 +11,33 @@ TRUE_WORDS = ("true", "yes", "t", "y", "on", "1")
 FALSE_WORDS = ("false", "no", "f", "n", "off", "0")
 
 
-def to_kind(column: pl.Series, field: Field, time_format: str | None = None) -> pl.Series:
+def to_kind(column: pl.Series, field: Field, time_format: str | None = None, *, is_new: bool = False) -> pl.Series:
     """The column as Float64, String, Boolean or a time, gaps null.
+
+    is_new: the data is not that of the training, whose kinds cannot be changed any more.
 
     Raises DataError with row (the header is not counted) and value for what is not of that kind, and for infinite numbers.
     """
     if field.kind == "numeric":
-        return to_numbers(column)
+        return to_numbers(column, is_new=is_new)
     if field.kind == "boolean":
-        return to_booleans(column)
+        return to_booleans(column, is_new=is_new)
     if field.kind == "timestamp":
         return to_times(column, time_format)
     return to_categories(column)
 
 
-def to_numbers(column: pl.Series) -> pl.Series:
+def _or_as_text(column: pl.Series, is_new: bool) -> str:
+    """The second remedy for a value of the wrong kind."""
+    return "leave the cell empty" if is_new else f"treat the column as text with --kind {column.name}=categorical"
+
+
+def to_numbers(column: pl.Series, *, is_new: bool = False) -> pl.Series:
     """Float64 without NaN or infinity; booleans become 0 and 1."""
     if column.dtype == pl.Date or isinstance(column.dtype, (pl.Datetime, pl.List)):
         raise DataError(
             f"Column '{column.name}' holds {column.dtype}. Expected numbers, as in training. "
-            f"Write it as numbers, or override its kind."
+            f"Write it as numbers{'' if is_new else f', or say what it is with --kind {column.name}=timestamp'}."
         )
     numbers = column.cast(pl.Float64, strict=False)
     if column.dtype == pl.Float64 and np.isfinite(column.to_numpy()).sum() == len(column) - column.null_count():
@@ -44,7 +51,7 @@ def to_numbers(column: pl.Series) -> pl.Series:
             raise DataError(
                 f"Column '{column.name}' has '{column[row]}' in row {row + 1}{more}; its other values are numbers. "
                 f"Expected a number, or an empty cell where there is none. "
-                f"Correct it, or treat the column as text with --kind {column.name}=categorical."
+                f"Correct it, or {_or_as_text(column, is_new)}."
             )
     infinite = numbers.is_infinite().fill_null(False)
     if infinite.any():
@@ -56,7 +63,7 @@ def to_numbers(column: pl.Series) -> pl.Series:
     return numbers
 
 
-def to_booleans(column: pl.Series) -> pl.Series:
+def to_booleans(column: pl.Series, *, is_new: bool = False) -> pl.Series:
     """Boolean from booleans, 0 and 1, or words such as yes and no."""
     if column.dtype == pl.Boolean:
         return column
@@ -68,7 +75,7 @@ def to_booleans(column: pl.Series) -> pl.Series:
         row = bad.arg_max() or 0
         raise DataError(
             f"Column '{column.name}' has '{column[row]}' in row {row + 1}. Expected true or false (or yes/no, 1/0). "
-            f"Correct it, or treat the column as text with --kind {column.name}=categorical."
+            f"Correct it, or {_or_as_text(column, is_new)}."
         )
     return words.is_in(TRUE_WORDS)
 

@@ -41,7 +41,12 @@ class Wishes:
     def named_columns(self) -> list[tuple[str, str]]:
         """(option, column) for every column that the user named."""
         times = (self.time,) if isinstance(self.time, str) else self.time or ()
-        single = [("series", self.series), ("split-column", self.split_column), ("variable", self.variable), ("value", self.value)]
+        single = [
+            ("series", self.series),
+            ("split-column", self.split_column),
+            ("variable", self.variable),
+            ("value", self.value),
+        ]
         several = [("target", self.targets), ("time", times), ("known-future", self.known_future), ("static", self.static)]
         several += [("ignore", self.ignore), ("kind", tuple(self.kinds))]
         several += [("missing", tuple(self.missing))] if isinstance(self.missing, Mapping) else []

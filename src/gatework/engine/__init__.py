@@ -9,6 +9,8 @@ from torch import Tensor, stack
 
 from gatework.cells import Cell
 from gatework.engine.choose import BACKENDS, Backend, Choice, choose, warn_if_slow
+from gatework.engine.cpu.backend import why_not_compiled
+from gatework.engine.cpu.stream import LayerStream
 from gatework.engine.fused import lay_out
 from gatework.engine.gates import sigmoid_values
 from gatework.engine.records import DirectionTrace, LayerResult, LayerWeights, RowsResult
@@ -50,6 +52,6 @@ def trace_layer(
 
 
 __all__ = [
-    "BACKENDS", "Backend", "Choice", "DenseRows", "DirectionTrace", "LayerResult", "LayerWeights", "PackedRows", "RaggedRows",
-    "Rows", "RowsResult", "Schedule", "choose", "lay_out", "run_layer", "run_rows", "sigmoid_values", "trace_layer",
+    "BACKENDS", "Backend", "Choice", "DenseRows", "DirectionTrace", "LayerResult", "LayerStream", "LayerWeights", "PackedRows", "RaggedRows",
+    "Rows", "RowsResult", "Schedule", "choose", "lay_out", "run_layer", "run_rows", "sigmoid_values", "trace_layer", "why_not_compiled",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gatework.data.dataset import Source, read_planned
+from gatework.data.dataset import Source, labels_to_predict, read_rows
 from gatework.data.future import append_horizon
 from gatework.data.layout import build_table
 from gatework.data.samples import ForecastSamples, SequenceSamples
@@ -36,16 +36,20 @@ class Predictor:
         self.trained: TrainedModel
         self.trained, _ = load_trained(self.folder)
 
-    def predict(self, data: Source) -> Prediction:
+    def predict(self, data: Source, labels: Source | None = None) -> Prediction:
         """Forecasts from the end of every series, or one answer per sequence.
 
         data: a file, files or a frame with the columns of the training data; the targets may be missing. A forecast needs the
         last `window` steps of each series; more are welcome (missing values are filled from them).
+        labels: the labels table of this data, when the run was trained with one: attributes, and the answers where they are
+            known. Every series of it is answered. Without it the attributes come from the table of the training, as far as it
+            can be read and knows the series; others are filled, and the notes say so.
         Raises DataError when a column is missing or of another type, or when no series is long enough.
         """
         plan = self.trained.plan
-        frame, labels = read_planned(plan.data.model_copy(update={"validation_sources": (), "test_sources": ()}), data)
-        table = build_table(frame, plan.data, labels, targets_required=False)
+        frame = read_rows(plan.data.model_copy(update={"validation_sources": (), "test_sources": ()}), data)
+        own_labels, label_notes = labels_to_predict(plan.data, frame, labels)
+        table = build_table(frame, plan.data, own_labels, targets_required=False, is_new=True)
         preparation = self.trained.preparation
         if plan.data.task == "forecast":
             table = append_horizon(table, plan.horizon)
@@ -59,7 +63,7 @@ class Predictor:
         values = self.trained.task.decode(network_outputs(self.trained.network, samples), preparation)
         answers = self.trained.task.predictions(prepared, samples, values)
         skipped = getattr(samples, "skipped", [])
-        notes = [*table.notes, *prepared.notes]
+        notes = [*label_notes, *table.notes, *prepared.notes]
         if skipped:
             notes.append(f"{len(skipped)} series are shorter than the window and have no forecast: {', '.join(skipped[:5])}.")
         without_truth = answers.drop("truth") if answers["truth"].is_null().all() else answers
@@ -73,9 +77,9 @@ def only_final(samples: ForecastSamples) -> ForecastSamples:
     return samples
 
 
-def predict_run(run: RunFolder | Path | str, data: Source) -> Prediction:
+def predict_run(run: RunFolder | Path | str, data: Source, labels: Source | None = None) -> Prediction:
     """Load a run and predict once; see `Predictor.predict`."""
-    return Predictor(run).predict(data)
+    return Predictor(run).predict(data, labels)
 
 
 def load(run: RunFolder | Path | str) -> Predictor:

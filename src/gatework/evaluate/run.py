@@ -10,7 +10,7 @@ import torch
 from gatework.data.bundled import unit_of
 from gatework.data.dataset import Dataset, Source, open_dataset, open_other, own_data, rows_in_common
 from gatework.data.samples import Batch
-from gatework.errors import RunError
+from gatework.errors import ConfigError, RunError
 from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_units, gain, sequence_units
 from gatework.evaluate.verdict import verdict
 from gatework.model import SequenceModel, TrainedModel, load_trained
@@ -22,11 +22,14 @@ SEED = 0
 """Of the bootstrap: fixed, so that an evaluation says the same twice."""
 
 
-def evaluate_run(run: RunFolder | Path | str, data: Source | None = None, part: Part = "test") -> Evaluation:
+def evaluate_run(
+    run: RunFolder | Path | str, data: Source | None = None, part: Part = "test", labels: Source | None = None
+) -> Evaluation:
     """Judge a trained run on its test part (or another one) and write evaluation.json and predictions.parquet.
 
     data: the run's own data, when it was a frame in memory or has moved; or other data of the same form: then all of it is judged
         (part "new"), and the baselines still learn from the run's own training part.
+    labels: the labels table of the other data, when the run was trained with one.
     Raises RunError when the training has not finished or the folder is damaged; DataError when the data does not fit.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
@@ -37,7 +40,7 @@ def evaluate_run(run: RunFolder | Path | str, data: Source | None = None, part: 
             f"Finish it with 'gatework resume {folder.path}'."
         )
     trained, sha256 = load_trained(folder)
-    own, other = open_both(folder, data)
+    own, other = open_both(folder, data, labels)
     dataset = other or own
     judged = trained.task.samples(dataset.prepared, dataset.split, "test" if other else part)
     outputs = network_outputs(trained.network, judged)
@@ -57,14 +60,19 @@ def evaluate_run(run: RunFolder | Path | str, data: Source | None = None, part: 
     return evaluation
 
 
-def open_both(folder: RunFolder, data: Source | None) -> tuple[Dataset, Dataset | None]:
+def open_both(folder: RunFolder, data: Source | None, labels: Source | None = None) -> tuple[Dataset, Dataset | None]:
     """The run's own data, and the other data that is to be judged; None when it is the run's own.
 
     Raises RunError when the run's own data is a frame in memory and `data` is not that frame.
     """
     if data is None:
+        if labels is not None:
+            raise ConfigError(
+                "A table of labels was given and no data that they belong to. "
+                "Expected both, or neither. Name the data before --labels."
+            )
         return open_dataset(folder), None
-    own = own_data(folder, data)
+    own = own_data(folder, data, labels)
     if own is not None:
         return own, None
     if not folder.read("config.json", Plan).data.sources:
@@ -72,7 +80,7 @@ def open_both(folder: RunFolder, data: Source | None) -> tuple[Dataset, Dataset 
             f"The data given is not what '{folder.path}' was trained on, a frame in memory that cannot be read again. "
             f"Expected that frame, since the baselines learn from it. Give it, or predict with gatework.load('{folder.path}')."
         )
-    return open_dataset(folder), open_other(folder, data)
+    return open_dataset(folder), open_other(folder, data, labels)
 
 
 def trained_on_note(own: Dataset, other: Dataset) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The table in words: who wins, by how much, and what to do when it is not the model."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from gatework.runs import MetricInfo, Score, ScoreRow
 
@@ -28,7 +29,7 @@ def verdict(
         return (f"{lead.name} is not defined on this part of the data, so nothing can be said about who wins.",)
     if not baselines:
         return (f"{model.name} reaches {lead.name} {_written(model, lead)}; there is no baseline to compare it with.",)
-    best = _best(baselines, lead)
+    best = _best(baselines, metrics)
     sentences = [_comparison(model, best, lead, gains.get(best.name)), *_others(model, baselines, best, gains)]
     if moved_share is not None and moved_share < COPYING_SHARE:
         sentences.append(
@@ -38,9 +39,14 @@ def verdict(
     return (*sentences, *_dominant_class(lead, rows))
 
 
-def _best(rows: Sequence[ScoreRow], lead: MetricInfo) -> ScoreRow:
-    sign = 1.0 if lead.better == "lower" else -1.0
-    return min(rows, key=lambda row: sign * (row.scores[lead.name].value or 0.0))
+def _best(rows: Sequence[ScoreRow], metrics: Sequence[MetricInfo]) -> ScoreRow:
+    """The best on the leading metric; of those that are equal there, the best on the next ones."""
+
+    def rank(row: ScoreRow) -> tuple[float, ...]:
+        scores = [(row.scores[metric.name].value, metric) for metric in metrics if metric.name in row.scores]
+        return tuple(inf if value is None else value if metric.better == "lower" else -value for value, metric in scores)
+
+    return min(rows, key=rank)
 
 
 def _comparison(model: ScoreRow, best: ScoreRow, lead: MetricInfo, gain: Score | None) -> str:
@@ -49,6 +55,8 @@ def _comparison(model: ScoreRow, best: ScoreRow, lead: MetricInfo, gain: Score |
         return f"{model.name} and {best.name}, the best baseline, reach {numbers}."
     size, interval = _size(gain.value, lead), _interval(gain, lead)
     if gain.low is None or gain.high is None:
+        if gain.value == 0:
+            return f"{model.name} and {best.name}, the best baseline, are equal: {numbers}."
         who = f"{model.name} beats {best.name}" if gain.value > 0 else f"{best.name} beats {model.name}"
         return f"{who} by {size} ({numbers}); there are too few units in the test part to say how certain that is."
     if gain.low > 0:
@@ -86,23 +94,38 @@ def _dominant_class(lead: MetricInfo, rows: Sequence[ScoreRow]) -> tuple[str, ..
 
 
 def _size(gain: float, lead: MetricInfo) -> str:
-    if lead.better == "lower":
-        return f"{abs(gain) * 100:.1f} %"
-    return f"{abs(gain) * 100:.1f} points" if lead.name != "R²" else f"{abs(gain):.3f}"
+    return _amount(gain if gain >= 0 else _other_side(gain, lead), lead) + _unit(lead)
 
 
 def _interval(gain: Score, lead: MetricInfo) -> str:
     """The interval from the winner's side: positive numbers say that the named winner wins."""
     low, high = gain.low or 0.0, gain.high or 0.0
     if (gain.value or 0.0) < 0:
-        low, high = -high, -low
+        low, high = _other_side(high, lead), _other_side(low, lead)
+    return f"95 % interval {_amount(low, lead)} to {_amount(high, lead)}{_unit(lead)}"
+
+
+def _other_side(gain: float, lead: MetricInfo) -> float:
+    """What the baseline gains over the model, from what the model gains over it: 1 − baseline / model of 1 − model / baseline."""
+    if lead.better == "higher":
+        return -gain
+    return 1.0 - 1.0 / (1.0 - gain) if gain < 1.0 else -inf
+
+
+def _amount(gain: float, lead: MetricInfo) -> str:
+    decimals, scale = (3, 1) if lead.name.startswith("R²") else (1, 100)
+    return _signed(f"{round(gain * scale, decimals) + 0.0:.{decimals}f}")  # + 0.0 makes −0.0 a 0
+
+
+def _unit(lead: MetricInfo) -> str:
     if lead.better == "lower":
-        return f"95 % interval {low * 100:.1f} to {high * 100:.1f} %"
-    if lead.name == "R²":
-        return f"95 % interval {low:.3f} to {high:.3f}"
-    return f"95 % interval {low * 100:.1f} to {high * 100:.1f} points"
+        return " %"
+    return "" if lead.name.startswith("R²") else " points"
 
 
 def _written(row: ScoreRow, lead: MetricInfo) -> str:
-    value = row.scores[lead.name].value or 0.0
-    return f"{value:.4g} {lead.unit}".rstrip()
+    return f"{_signed(f'{row.scores[lead.name].value or 0.0:.4g}')} {lead.unit}".rstrip()
+
+
+def _signed(number: str) -> str:
+    return number.replace("-", "−").replace("inf", "∞")

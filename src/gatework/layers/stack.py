@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from gatework.cells import Cell
-from gatework.engine import DirectionTrace, LayerWeights, Rows, lay_out, run_rows, trace_layer
-from gatework.errors import ShapeError
+from gatework.engine import DirectionTrace, LayerWeights, Rows, lay_out, run_rows, trace_layer, why_not_compiled
+from gatework.errors import ConfigError, ShapeError
 from gatework.layers.inputs import Input, States, check_states, check_values, from_rows, to_rows
 from gatework.layers.options import StackOptions, check_options
+from gatework.layers.stream import Stream
 from gatework.ragged import Ragged
 
 
@@ -204,6 +205,23 @@ class RecurrentStack(nn.Module):
             x = x.with_values(torch.cat([direction.states["h"].values for direction in directions], dim=-1))
             traced.append(directions)
         return Trace(tuple(traced))
+
+    def stream(self, batch: int | None = None) -> Stream:
+        """The layer one step at a time, from zero states, with its weights as they are now; see Stream.
+
+        batch: sequences that go on together; None: one, and steps without a batch axis.
+        Raises ConfigError where the future would have to be known (bidirectional) or there is no compiled kernel.
+        """
+        if self.bidirectional:
+            raise ConfigError(
+                "A bidirectional layer cannot be streamed: its second direction begins at the end of the sequence. "
+                "Expected one direction. Make the layer with bidirectional=False."
+            )
+        weights = [self._weights(layer)[0] for layer in range(self.num_layers)]
+        reason = why_not_compiled(self.cell, weights[0])
+        if reason is not None:
+            raise ConfigError(f"This layer cannot be streamed: {reason}. Expected a layer that the compiled engine computes.")
+        return Stream(self.cell, weights, batch)
 
     def extra_repr(self) -> str:
         """The arguments that differ from their defaults, as torch writes them."""

@@ -41,7 +41,8 @@ class XAxis:
         max_labels = 8 if width >= 500 else 5
         if self.kind == "times":
             dates = _matplotlib_dates()
-            locator = dates.AutoDateLocator(minticks=3, maxticks=max_labels)
+            # with at least 3 ticks and at most 5, 60 hours have no interval that suits: 12 hours are too many, a day too few
+            locator = dates.AutoDateLocator(minticks=3 if max_labels >= 7 else 2, maxticks=max_labels)
             formatter = dates.ConciseDateFormatter(locator, formats=DATE_FORMATS)
             formatter.zero_formats = ["", "%Y", "%b", "%-d %b", "%H:%M", "%H:%M"]
             formatter.offset_formats = ["", "%Y", "%B %Y", "%-d %B %Y", "%-d %B %Y", "%-d %B %Y %H:%M"]

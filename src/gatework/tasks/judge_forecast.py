@@ -157,9 +157,9 @@ def origin_clock(case: Case) -> IntArray:
 
 
 def stamp_texts(times: pl.Series) -> list[str]:
-    """Time stamps as ISO texts, orders as numbers."""
+    """Time stamps as ISO texts, with fractions of a second only where there are any; orders as numbers."""
     if times.dtype == pl.Datetime:
-        return times.dt.to_string("iso:strict").to_list()
+        return times.dt.to_string("iso:strict").str.replace(r"\.0+([^0-9]|$)", "$1").to_list()
     return [str(item) for item in times.to_list()]
 
 
@@ -201,7 +201,7 @@ def examples(case: Case, judged: ForecastSamples, truth: np.ndarray, answers: li
             LinesFigure(
                 name=f"example-{number}",
                 title=f"Forecast made at {stamps[shown - 1]}",
-                caption=f"Series {prepared.ids[int(judged.sequence[place])]}." if len(prepared.ids) > 1 else "",
+                caption=example_caption(judged, place, shown),
                 x_label="time" if prepared.times.dtype.is_temporal() else "step",
                 y_label=label(case),
                 x=tuple(stamps) if prepared.times.dtype.is_temporal() else tuple(float(item) for item in stamps),
@@ -209,6 +209,20 @@ def examples(case: Case, judged: ForecastSamples, truth: np.ndarray, answers: li
             )
         )
     return figures
+
+
+def example_caption(judged: ForecastSamples, place: int, shown: int) -> str:
+    """What is shown: how much of the window, how far ahead, and of which series."""
+    window, horizon = judged.window, judged.horizon
+    past = counted(window, "step") if shown == window else f"last {shown} of the {counted(window, 'step')}"
+    ids = judged.prepared.ids
+    of_series = f" of series {ids[int(judged.sequence[place])]}" if len(ids) > 1 else ""
+    return f"The {past}{of_series} that the forecast is made from, then the {counted(horizon, 'step')} that it predicts."
+
+
+def counted(number: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def texts(values: np.ndarray, before: int = 0, after: int = 0) -> tuple[float | None, ...]:
@@ -245,7 +259,7 @@ def scatter(case: Case, truth: np.ndarray, model: Answer) -> ScatterFigure:
     return ScatterFigure(
         name="prediction-against-truth",
         title="Prediction against truth",
-        caption=f"{len(chosen)} of {len(observed)} predicted steps, evenly spaced; on the diagonal the forecast is right.",
+        caption=f"{len(chosen)} of {counted(len(observed), 'predicted step')}, evenly spaced; on the diagonal the forecast is right.",
         x_label=f"truth, {label(case)}",
         y_label=f"prediction, {label(case)}",
         x=tuple(float(value) for value in truth[..., 0].ravel()[chosen]),

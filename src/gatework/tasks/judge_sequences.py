@@ -136,15 +136,17 @@ def number_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
     truth = judged.prepared.raw_targets[judged.sequence]
     figures = []
     for number, name in enumerate(judged.prepared.target_names):
+        unit = case.target_units[number] if case.target_units else ""
+        label = f"{name} ({unit})" if unit else name
         observed = np.flatnonzero(np.isfinite(truth[:, number]))
         chosen = observed[np.unique(np.linspace(0, len(observed) - 1, min(MAX_POINTS, len(observed))).astype(np.int64))]
         figures.append(
             ScatterFigure(
                 name=f"prediction-against-truth-{number + 1}",
                 title="Prediction against truth",
-                caption=f"{len(chosen)} of {len(observed)} sequences; on the diagonal the prediction is right.",
-                x_label=f"truth, {name}",
-                y_label=f"prediction, {name}",
+                caption=f"{len(chosen)} of {len(observed)} sequence{'' if len(observed) == 1 else 's'}; on the diagonal the prediction is right.",
+                x_label=f"truth, {label}",
+                y_label=f"prediction, {label}",
                 x=tuple(float(value) for value in truth[chosen, number]),
                 y=tuple(float(value) for value in answers[0].values[chosen, number]),
             )

@@ -13,22 +13,27 @@ from gatework.engine.records import LayerWeights, RowsResult
 from gatework.engine.rows import DenseRows, RaggedRows, Rows
 from gatework.errors import ConfigError
 
-
 PLAIN = (Tensor, torch.nn.Parameter)
 """Tensors with memory of their own: subclasses, fake and traced ones go through the operator."""
 
 
 def why_not(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...]) -> str | None:
     """The reason why the compiled engine cannot run this layer, or None when it can."""
-    values = rows.values
-    if values.device.type != "cpu":
+    if rows.values.device.type != "cpu":
         return "the compiled engine runs on the CPU"
-    if values.dtype not in (torch.float32, torch.float64):
-        return f"the compiled engine has no kernels for {values.dtype}"
-    if weights[0].projection is not None:
-        return "the compiled engine has no projection yet"
-    if any(tensor.dtype != values.dtype for tensor in weights[0].tensors()):
+    if any(tensor.dtype != rows.values.dtype for tensor in weights[0].tensors()):
         return "input and weights are of different types"
+    return why_not_compiled(cell, weights[0])
+
+
+def why_not_compiled(cell: Cell, weights: LayerWeights) -> str | None:
+    """The reason why there are no kernels for this cell with these weights, or None when there are."""
+    if weights.input.device.type != "cpu":
+        return "the compiled engine runs on the CPU"
+    if weights.input.dtype not in (torch.float32, torch.float64):
+        return f"the compiled engine has no kernels for {weights.input.dtype}"
+    if weights.projection is not None:
+        return "the compiled engine has no projection yet"
     try:
         canonical_text(cell)
     except ConfigError as error:

@@ -7,6 +7,9 @@ from gatework.cells.graph import Symbol, ordered
 from gatework.engine.cpu.arithmetic import Arithmetic, Lanes
 from gatework.engine.cpu.ir import Function, Value, integer
 
+CONDITIONS = frozenset({"less", "equal"})
+"""Kinds of node that are no numbers: computed again in a later pass instead of being spilled."""
+
 Load = Callable[[Symbol], Value]
 RowStore = Callable[[Value, Value], None]
 
@@ -54,8 +57,8 @@ def same_for_all(outputs: list[Symbol], given: frozenset[Symbol]) -> frozenset[S
 class RowPasses:
     """The passes over one row.
 
-    spilled: values computed in one pass and needed in a later one, by place in the scratch row. same: values that are the same for all
-    units, being functions of means alone; computed once before the pass.
+    spilled: values computed in one pass and needed in a later one, by place in the scratch row. same: values that are the same
+    for all units, being functions of means alone; computed once before the pass.
     """
 
     outputs: dict[Symbol, int]
@@ -82,7 +85,7 @@ def plan_passes(outputs: list[Symbol], given: frozenset[Symbol] = frozenset()) -
             for arg in node.args:
                 demand(arg, level[node] - 1 if node.kind == "mean" else at)
             return
-        if level[node] < at:
+        if level[node] < at and node.kind not in CONDITIONS:
             spilled[node] = None
             at = level[node]
         for arg in node.args:

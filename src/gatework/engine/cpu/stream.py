@@ -49,8 +49,17 @@ class LayerStream:
         self.kernel.alone(self.address)
         self.turn ^= 1
 
-    def state(self) -> Tensor:
-        """A view of the states: (num_states, batch, units)."""
+    def saved_state(self) -> dict[str, Tensor]:
+        """A copy of the states, (batch, units) each."""
+        return {name: view.clone() for name, view in zip(self.names, self._views(), strict=True)}
+
+    def restore(self, saved: dict[str, Tensor]) -> None:
+        """Go on from these states."""
+        for name, view in zip(self.names, self._views(), strict=True):
+            view.copy_(saved[name])
+
+    def _views(self) -> Tensor:
+        """The states in scratch: (num_states, batch, units)."""
         stride = self.arguments.number("lane_stride")
         size = len(self.names) * self.batch * stride
         scratch = self.arguments.tensor("scratch")[self.turn * size : (self.turn + 1) * size]

@@ -31,7 +31,8 @@ class Metric:
     def info(self, unit: str = "", target: str = "") -> MetricInfo:
         """The record that goes into evaluation.json; `target` names it after one of several targets ('MAE load')."""
         name = f"{self.name} {target}" if target else self.name
-        written = self.unit.replace("{unit}", unit) if unit else ""
+        power = "{unit}²" in self.unit and not unit.strip("°").isalpha()
+        written = self.unit.replace("{unit}", f"({unit})" if power else unit) if unit else ""
         return MetricInfo(name=name, unit=written, better=self.better, meaning=self.meaning)
 
 
