@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from gatework.cells.cell import Cell
 from gatework.cells.equations import trace
-from gatework.cells.graph import FUNCTIONS, Symbol, ordered
+from gatework.cells.graph import Symbol, ordered
 
 SUM, PRODUCT, SIGN, ATOM = range(4)
 """How tightly a text holds together: what holds less than its surroundings ask for is put in parentheses."""
+GATE_FUNCTIONS = ("sigmoid", "tanh", "relu")
 
 
 def _call(name: str) -> Callable[..., str]:
@@ -89,6 +90,16 @@ def equations_in_latex(cell: Cell) -> list[str]:
     return [f"{left} = {right}" for left, right in equations_as(cell, LATEX)]
 
 
+def legend_of(cell: Cell) -> str:
+    """What the names in `equations_in_words` stand for."""
+    weights = "; w.name: a weight that each unit has of its own" if cell.unit_weights else ""
+    parts = "; u1, u2, …: what is used more than once" if any("u1" in line for line in equations_in_words(cell)) else ""
+    return (
+        "x.gate = W_gate · input + bias; r.gate = U_gate · h' + bias; "
+        f"{', '.join(state + chr(39) for state in cell.states)}: one step ago{weights}{parts}; * is unit by unit."
+    )
+
+
 def equations_as(cell: Cell, notation: Notation) -> list[tuple[str, str]]:
     """The left and the right side of each line, in this notation."""
     states = trace(cell).states
@@ -123,7 +134,7 @@ def _names(states: Mapping[str, Symbol], taken: set[str]) -> dict[Symbol, str]:
         if node in names or not node.args:
             continue
         gate = _gate_of(node, names, feeds)
-        if gate and gate not in given and node.kind in FUNCTIONS and node.args[0].kind in ("add", "sub"):
+        if gate and gate not in given and node.kind in GATE_FUNCTIONS and node.args[0].kind in ("add", "sub"):
             given.add(gate)
             names[node] = gate
         elif node in shared:

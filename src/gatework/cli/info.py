@@ -1,6 +1,5 @@
 """info: this machine, and every cell with its equations."""
 
-import inspect
 import os
 import platform
 from importlib import metadata
@@ -59,6 +58,8 @@ def show_machine() -> None:
     )
     show.heading("Engines, fastest first")
     show.pairs([(backend.name, backend.title) for backend in BACKENDS])
+    show.heading("The compiled engine here")
+    show.pairs(compiled_here())
     show.heading("Cells")
     show.pairs([(cell.name, f"{cell.title} [{engine_of(cell.name)}]") for cell in CELLS.values()])
     show.next_commands([(f"gatework info {next(iter(CELLS))}", "its equations")])
@@ -75,6 +76,7 @@ def version_of(package: str) -> str:
 def show_cell(name: str) -> None:
     """One cell: its states and gates, its equations as they are run, its engines, its paper."""
     from gatework.cells import find_cell
+    from gatework.cells.words import equations_in_words, legend_of
 
     cell = find_cell(name)
     show.heading(f"{cell.name}: {cell.title}")
@@ -85,26 +87,46 @@ def show_cell(name: str) -> None:
     ]
     if cell.unit_weights:
         rows.append(("unit weights", ", ".join(cell.unit_weights)))
-    show.pairs([*rows, ("engine", engine_reason(name)), ("paper", cell.paper)])
+    show.pairs([*rows, *engines_of(name), ("paper", cell.paper)])
     show.heading("Equations")
-    show.code(inspect.getsource(cell.step).strip())
+    show.code("\n".join(equations_in_words(cell)))
     show.say()
-    show.paragraph(
-        "x.gate = W_gate · input + bias; r.gate = U_gate · h one step ago + bias; s: the states one step ago; * is unit by unit."
-    )
+    show.paragraph(legend_of(cell))
+
+
+def compiled_here() -> list[tuple[str, str]]:
+    """What the compiled engine makes kernels for, where they run and where they are kept."""
+    from gatework.engine.cpu.backend import pool_in_words
+    from gatework.engine.cpu.compile import cache_folder
+    from gatework.engine.cpu.machine import machine
+
+    here, folder = machine(), cache_folder()
+    kept = str(folder) if folder else "nowhere: each process compiles anew (GATEWORK_CACHE names a folder)"
+    return [
+        ("processor", f"{here.name}, {here.vector_bytes}-byte vectors (GATEWORK_TARGET asks for a lesser one)"),
+        ("threads", pool_in_words()),
+        ("kernels", kept),
+    ]
 
 
 def engine_of(cell: str) -> str:
-    """The name of the engine that computes this cell here."""
-    return engine_reason(cell).partition(":")[0]
+    """The name of the engine that computes this cell here: the first that can."""
+    return next(name for name, reason in engine_reasons(cell).items() if reason is None)
 
 
-def engine_reason(cell: str) -> str:
-    """The engine that computes a plain layer of this cell here, and why; asked of the engine itself, on one small layer."""
+def engines_of(cell: str) -> list[tuple[str, str]]:
+    """Every engine with what it says to this cell: the first that can computes it."""
+    reasons, used = engine_reasons(cell), engine_of(cell)
+    said = {name: "used here" if name == used else f"no: {reason}" if reason else "can, too" for name, reason in reasons.items()}
+    return [("engines" if not number else "", f"{name}: {words}") for number, (name, words) in enumerate(said.items())]
+
+
+def engine_reasons(cell: str) -> dict[str, str | None]:
+    """Why each engine cannot compute a plain layer of this cell here, None where it can; asked of itself, on one small layer."""
     import torch
 
     from gatework.cells import find_cell
-    from gatework.engine import LayerWeights, RaggedRows, choose
+    from gatework.engine import BACKENDS, LayerWeights, RaggedRows
     from gatework.ragged import Ragged
 
     declared = find_cell(cell)
@@ -113,4 +135,5 @@ def engine_reason(cell: str) -> str:
         torch.zeros(rows, 1), torch.zeros(rows, 1), torch.zeros(rows), torch.zeros(rows),
         unit={name: torch.zeros(1) for name in declared.unit_weights},
     )  # fmt: skip
-    return choose(declared, RaggedRows(Ragged.one(torch.zeros(2, 1))), (weights,)).reason
+    given = RaggedRows(Ragged.one(torch.zeros(2, 1)))
+    return {backend.name: backend.why_not(declared, given, (weights,)) for backend in BACKENDS}

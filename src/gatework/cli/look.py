@@ -65,10 +65,13 @@ def look_with_target(data: list[str], request: "Request") -> None:
 
 def show_columns(columns: tuple["ColumnFacts", ...]) -> None:
     """One row for each column."""
+    from gatework.data.read import PART
+
     show.heading("Columns")
     rows = [
         (column.name, column.kind, ROLES.get(column.role, column.role), gaps_text(column.missing_share), values_text(column))
         for column in columns
+        if column.name != PART  # no column of the data: which file a row comes from
     ]
     show.table(("column", "kind", "role", "missing", "values"), rows, numbers_from=5)
 
@@ -118,7 +121,7 @@ def look_for_targets(data: list[str], request: "Request") -> None:
 
     frame = read_frame(source_of(data))
     labels = None if request.labels is None else read_frame(request.labels)
-    tables = [frame] if labels is None else [frame, labels]
+    tables = [frame] if labels is None else [labels, frame]  # what is to be predicted stands in the labels
     show.heading(f"{len(frame.columns)} columns, {frame.height} rows")
     columns = {column.name: column for table in tables for column in table}
     rows = [

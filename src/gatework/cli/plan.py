@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from gatework.data.dataset import Dataset
     from gatework.runs import Plan
 
+OTHER_OPTIONS = {"ignored": "ignore", "variables": "variable", "kinds": "kind"}
+"""Choices whose option has another name."""
+
 
 def show_plan(plan: "Plan", dataset: "Dataset") -> None:
     """What will be trained, and the reason for each choice that was not the user's."""
@@ -38,7 +41,8 @@ def option_of(name: str, reason: str) -> str:
     """The option that changes a choice, without its dashes."""
     if name == "split":
         return "split-column" if reason.casefold().startswith("column") else "split-by"
-    return name.partition(".")[0].replace("_", "-")
+    start = name.partition(".")[0]
+    return OTHER_OPTIONS.get(start, start.replace("_", "-"))
 
 
 def data_in_words(dataset: "Dataset") -> str:

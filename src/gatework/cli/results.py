@@ -74,10 +74,22 @@ def predict(
     for note in prediction.notes:
         show.aside(f"note: {note}")
     if out is None:
-        sys.stdout.write(prediction.frame.write_csv())
+        sys.stdout.write(readable(prediction.frame).write_csv())
     else:
         write_frame(prediction.frame, out)
         show.aside(f"{prediction.frame.height} rows in {out}")
+
+
+def readable(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """The predictions with the seven digits that a float32 has; everything else as it is. Parquet keeps the numbers whole."""
+    import polars as pl
+
+    names = [
+        name
+        for name, dtype in frame.schema.items()
+        if dtype.is_float() and (name in ("prediction", "confidence") or name.startswith("probability "))
+    ]
+    return frame.with_columns(pl.Series(name, [float(f"{value:.7g}") for value in frame[name]]) for name in names)
 
 
 def write_frame(frame: "pl.DataFrame", out: Path) -> None:
@@ -86,7 +98,7 @@ def write_frame(frame: "pl.DataFrame", out: Path) -> None:
 
     with atomic_write(out) as temporary:
         if out.suffix == ".csv":
-            frame.write_csv(temporary)
+            readable(frame).write_csv(temporary)
         else:
             frame.write_parquet(temporary)
 

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from gatework.data.calendar import typical_step
+from gatework.data.order import skips_weekends
 from gatework.data.series import BoolArray, Rows, has_clock, iso_texts, series_ids, table_rows
 from gatework.data.table import Table
 from gatework.errors import DataError
@@ -29,12 +30,15 @@ def open_rows(table: Table) -> BoolArray:
     return result
 
 
-def append_horizon(table: Table, horizon: int, known_future: pl.DataFrame | None = None) -> Table:
+def append_horizon(
+    table: Table, horizon: int, known_future: pl.DataFrame | None = None, *, weekdays_only: bool | None = None
+) -> Table:
     """The table with exactly `horizon` open rows behind the last observation of each series.
 
     Open rows that the table already has are used first; what is missing continues with the median step of the series (calendar
-    months where the data is monthly). Series without any row stay empty.
+    months where the data is monthly, weekdays where the data is daily without weekends). Series without any row stay empty.
     known_future: further rows with series, time and known-future columns, as in `table.steps`; None when the table has them.
+    weekdays_only: whether daily data skips weekends; None: as the stamps of this table say (see `order.skips_weekends`).
     Raises DataError when a known-future covariate has no value in one of these rows, or a step length cannot be told.
     """
     if known_future is not None:
@@ -48,7 +52,8 @@ def append_horizon(table: Table, horizon: int, known_future: pl.DataFrame | None
     wanted = np.where(rows.lengths > 0, horizon - np.minimum(given, horizon), 0)
     if not wanted.any():
         return kept
-    stamps = [_continued(kept, table_rows(kept), index, int(count)) for index, count in enumerate(wanted) if count]
+    kept_rows = table_rows(kept)
+    stamps = [_continued(kept, kept_rows, index, int(count), weekdays_only) for index, count in enumerate(wanted) if count]
     ids = table.sequences[table.series].gather(np.repeat(np.arange(len(wanted)), wanted))
     return _with_rows(kept, pl.DataFrame({table.series: ids, table.time: pl.concat(stamps)}))
 
@@ -99,7 +104,7 @@ def _check_known(table: Table, is_open: BoolArray, given: np.ndarray, horizon: i
             )
 
 
-def _continued(table: Table, rows: Rows, index: int, count: int) -> pl.Series:
+def _continued(table: Table, rows: Rows, index: int, count: int, weekdays_only: bool | None) -> pl.Series:
     """The next `count` time stamps of one series."""
     own = table.steps[table.time].slice(int(rows.offsets[index]), int(rows.lengths[index]))
     last = own.slice(len(own) - 1)
@@ -117,10 +122,25 @@ def _continued(table: Table, rows: Rows, index: int, count: int) -> pl.Series:
     numbers = range(1, count + 1)
     if not own.dtype.is_temporal():
         return (last.new_from_index(0, count) + pl.Series(step * np.array(numbers)).cast(own.dtype)).alias(table.time)
+    if weekdays_only is None:
+        weekdays_only = skips_weekends(table.steps[table.time], step)
+    if weekdays_only and step > DAY_S / 2:  # a Friday and a Monday alone would say three days
+        offsets = [f"{days}d" for days in _weekdays_after(int(last.dt.weekday()[0]), count)]
+        return pl.select(pl.lit(last.new_from_index(0, count)).dt.offset_by(pl.lit(pl.Series(offsets)))).to_series()
     unit, is_month_end = _calendar_unit(own, step)
     offsets = [f"{unit[0] * number}{unit[1]}" for number in numbers]
     stamps = pl.select(pl.lit(last.new_from_index(0, count)).dt.offset_by(pl.lit(pl.Series(offsets)))).to_series()
     return (stamps.dt.month_end() if is_month_end else stamps).alias(table.time)
+
+
+def _weekdays_after(weekday: int, count: int) -> list[int]:
+    """How many days after a day of the week (1 Monday, 7 Sunday) the next weekdays are.
+
+    >>> _weekdays_after(4, 3), _weekdays_after(6, 2)
+    ([1, 4, 5], [2, 3])
+    """
+    after = min(weekday, 5) - 1 + np.arange(1, count + 1)
+    return [int(days) for days in after + 2 * (after // 5) - (weekday - 1)]
 
 
 def _calendar_unit(own: pl.Series, step_s: float) -> tuple[tuple[int, str], bool]:

@@ -3,9 +3,25 @@
 import numpy as np
 import polars as pl
 
+from gatework.data.read import PART
 from gatework.errors import DataError
 
 _ROW = "__row__"
+DAY_S = 86_400.0
+FEW_WEEKENDS = 0.05
+"""The share of stamps on Saturdays and Sundays up to which a daily series counts trading days only."""
+WEEK = 6
+"""So many days in a row include a weekend; fewer cannot tell."""
+
+
+def skips_weekends(times: pl.Series, step_s: float | None) -> bool:
+    """Whether these are the stamps of a daily series that leaves weekends out, as prices on an exchange do.
+
+    step_s: the usual step in seconds.
+    """
+    if not times.dtype.is_temporal() or step_s is None or not DAY_S / 2 < step_s < 2 * DAY_S or len(times) < WEEK:
+        return False
+    return float((times.dt.weekday() >= 6).to_numpy().mean()) <= FEW_WEEKENDS
 
 
 def sort_steps(steps: pl.DataFrame, series: str, time: str) -> tuple[pl.DataFrame, list[str]]:
@@ -21,7 +37,14 @@ def sort_steps(steps: pl.DataFrame, series: str, time: str) -> tuple[pl.DataFram
     same = ordered.select((pl.col(series) == pl.col(series).shift()) & (pl.col(time) == pl.col(time).shift())).to_series()
     if same.any():
         i = same.arg_max() or 0
-        rows = ordered.filter((pl.col(series) == ordered[series][i]) & (pl.col(time) == ordered[time][i]))[_ROW].to_list()
+        twice = ordered.filter((pl.col(series) == ordered[series][i]) & (pl.col(time) == ordered[time][i]))
+        rows = twice[_ROW].to_list()
+        if PART in twice.columns and twice[PART].n_unique() > 1:
+            raise DataError(
+                f"The {' and the '.join(twice[PART].unique(maintain_order=True).to_list())} files share {same.sum()} rows, first "
+                f"series '{ordered[series][i]}' at {time} = {ordered[time][i]}. Expected files without a row in common: a model is "
+                f"judged on rows that it has not seen. Remove these rows from one of the files, or give one file and --test-share."
+            )
         raise DataError(
             f"Series '{ordered[series][i]}' has {len(rows)} rows at {time} = {ordered[time][i]}: "
             f"rows {', '.join(map(str, rows[:5]))} "
@@ -42,7 +65,10 @@ def _zero(steps: pl.DataFrame, time: str) -> pl.Expr:
 
 
 def step_sizes(steps: pl.DataFrame, series: str, time: str) -> pl.DataFrame:
-    """The steps from row to row within a series: series, `from`, `to`, and `size` in seconds (or counts of an order)."""
+    """The steps from row to row within a series: series, `from`, `to`, and `size` in seconds (or counts of an order).
+
+    Where only weekdays have stamps, a weekend is no part of a step.
+    """
     before = pl.col(time).shift().over(series)
     size = pl.col(time) - before
     is_number = steps[time].dtype.is_numeric()
@@ -52,7 +78,13 @@ def step_sizes(steps: pl.DataFrame, series: str, time: str) -> pl.DataFrame:
         pl.col(time).alias("to"),
         (size if is_number else size.dt.total_microseconds() / 1e6).cast(pl.Float64).alias("size"),
     )
-    return frame.drop_nulls("size")
+    frame = frame.drop_nulls("size")
+    middle = frame["size"].median()
+    if is_number or not skips_weekends(steps[time], middle if isinstance(middle, float) else None):
+        return frame
+    weeks = pl.col("to").dt.truncate("1w") - pl.col("from").dt.truncate("1w")
+    shorter = pl.col("size") - weeks.dt.total_microseconds() / 1e6 * 2 / 7
+    return frame.with_columns(pl.when(shorter > 0).then(shorter).otherwise("size").alias("size"))
 
 
 def _is_regular(steps: pl.DataFrame, series: str, time: str) -> bool:

@@ -81,5 +81,10 @@ def say_missing(fields: list[FieldPlan], found: Findings) -> None:
     if not gaps:
         found.reasons["missing"] = "No used column has missing values."
         return
-    said = ", ".join(f"'{name}' {count} ({used[name].missing})" for name, count in gaps[:10])
+
+    def treatment(planned: FieldPlan) -> str:
+        is_answer = planned.role == "target" and len(found.constants & {planned.name}) > 0
+        return "no answer: these series are left out" if is_answer else planned.missing
+
+    said = ", ".join(f"'{name}' {count} ({treatment(used[name])})" for name, count in gaps[:10])
     found.reasons["missing"] = f"Missing values, and what is done about them: {said}{', …' if len(gaps) > 10 else ''}."

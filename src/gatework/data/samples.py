@@ -59,7 +59,7 @@ class ForecastSamples:
         rows_in_part = np.bincount(sequence[in_part], minlength=len(rows.lengths))
         self.skipped = [prepared.ids[i] for i in np.flatnonzero((counts == 0) & (rows_in_part > 0))]
         if not fits.any():
-            raise self._too_short(rows)
+            raise self._too_short(rows, split)
         first = np.full(len(rows.lengths), rows.total_steps, dtype=np.int64)
         np.minimum.at(first, sequence[fits], np.flatnonzero(fits))
         chosen = fits & ((np.arange(rows.total_steps) - first[sequence]) % stride == 0)
@@ -107,11 +107,15 @@ class ForecastSamples:
 
     def _fits(self, rows: Rows, in_part: BoolArray) -> BoolArray:
         """(total_steps,) whether a sample can begin its forecast at each row."""
+        result: BoolArray = (np.arange(rows.total_steps) - rows.start >= self.window) & self._has_horizon(rows, in_part)
+        return result
+
+    def _has_horizon(self, rows: Rows, in_part: BoolArray) -> BoolArray:
+        """(total_steps,) whether each row and those after it make a whole horizon inside the part."""
         row = np.arange(rows.total_steps)
         running = np.concatenate([[0], np.cumsum(in_part, dtype=np.int64)])
         end = np.minimum(row + self.horizon, rows.total_steps)
-        is_inside = (row - rows.start >= self.window) & (rows.end - row >= self.horizon)
-        result: BoolArray = is_inside & (running[end] - running[:-1] == self.horizon)
+        result: BoolArray = (rows.end - row >= self.horizon) & (running[end] - running[:-1] == self.horizon)
         return result
 
     def _any_observed(self, rows: Rows) -> BoolArray:
@@ -120,16 +124,37 @@ class ForecastSamples:
         result: BoolArray = running[end] > running[:-1]
         return result
 
-    def _too_short(self, rows: Rows) -> DataError:
+    def _too_short(self, rows: Rows, split: Split | None) -> DataError:
         longest = int(rows.lengths.max()) if len(rows.lengths) else 0
-        needed = self.window + self.horizon
-        room = longest - self.horizon
-        remedy = f"Give a smaller --window (at most {room})" if 0 < room < self.window else "Give a smaller --window or --horizon"
+        if split is None:
+            return DataError(
+                f"No series is long enough: the longest of {len(rows.lengths)} has {longest - self.horizon} steps before the "
+                f"forecast. A sample needs a window of {self.window}. Give at least {self.window} steps of a series."
+            )
         return DataError(
             f"No series gives a sample for the {self.part} part: the longest of {len(rows.lengths)} has {longest} steps. "
-            f"A sample needs {needed}: a window of {self.window} and a horizon of {self.horizon}, "
-            f"the horizon wholly inside the part. {remedy}, or longer series."
+            f"A sample needs {self.window + self.horizon}: a window of {self.window} and a horizon of {self.horizon}, "
+            f"the horizon wholly inside the part. {self._remedy(rows, split)}"
         )
+
+    def _remedy(self, rows: Rows, split: Split) -> str:
+        """A window, or else a horizon, with which every part that has rows gives a sample."""
+        if not split.rows_of("train").any():  # a finished model is judged: its window stands
+            return "Give longer series."
+        parts = [split.rows_of(part)[self.prepared.rows] for part in PARTS]
+        before = np.arange(rows.total_steps) - rows.start
+        room = min(int(before[self._has_horizon(rows, part)].max(initial=0)) for part in parts if part.any())
+        if room:
+            return f"Give a smaller --window (at most {room}), or longer series."
+        most = min(_longest_run(rows, part) - (number == 0) for number, part in enumerate(parts) if part.any())
+        return f"Give a smaller --horizon (at most {most}), or longer series." if most else "Give longer series."
+
+
+def _longest_run(rows: Rows, in_part: BoolArray) -> int:
+    """The most consecutive rows of one series that are in a part."""
+    row = np.arange(rows.total_steps)
+    last_outside = np.maximum.accumulate(np.where(in_part, -1, row))
+    return int((row - np.maximum(last_outside, rows.start - 1)).max(initial=0))
 
 
 class SequenceSamples:

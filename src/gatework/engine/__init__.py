@@ -12,10 +12,9 @@ from gatework.engine.choose import BACKENDS, Backend, Choice, choose, warn_if_sl
 from gatework.engine.cpu.backend import why_not_compiled
 from gatework.engine.cpu.stream import LayerStream
 from gatework.engine.fused import lay_out
-from gatework.engine.gates import sigmoid_values
 from gatework.engine.records import DirectionTrace, LayerResult, LayerWeights, RowsResult
-from gatework.engine.reference import trace_direction
 from gatework.engine.rows import DenseRows, PackedRows, RaggedRows, Rows, Schedule
+from gatework.engine.trace import trace_layer
 from gatework.ragged import Ragged
 
 
@@ -41,17 +40,8 @@ def run_rows(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial:
     return choice.backend.run(cell, rows, weights, initial)
 
 
-def trace_layer(
-    cell: Cell, x: Ragged, weights: tuple[LayerWeights, ...], initial: tuple[dict[str, Tensor], ...]
-) -> tuple[DirectionTrace, ...]:
-    """Every state and gate sum at every step, per direction; arguments as for run_layer. Always by the reference."""
-    return tuple(
-        trace_direction(cell, x, direction_weights, start, backwards=i == 1)
-        for i, (direction_weights, start) in enumerate(zip(weights, initial, strict=True))
-    )
-
-
 __all__ = [
-    "BACKENDS", "Backend", "Choice", "DenseRows", "DirectionTrace", "LayerResult", "LayerStream", "LayerWeights", "PackedRows", "RaggedRows",
-    "Rows", "RowsResult", "Schedule", "choose", "lay_out", "run_layer", "run_rows", "sigmoid_values", "trace_layer", "why_not_compiled",
+    "BACKENDS", "Backend", "Choice", "DenseRows", "DirectionTrace", "LayerResult", "LayerStream", "LayerWeights",
+    "PackedRows", "RaggedRows", "Rows", "RowsResult", "Schedule", "choose", "lay_out", "run_layer", "run_rows",
+    "trace_layer", "why_not_compiled",
 ]  # fmt: skip

@@ -67,8 +67,22 @@ class DirectionTrace:
 
     states: each state after each step, `h` after the projection where there is one.
     input_sums, recurrent_sums: per gate, what the input and the recurrence add before the nonlinearity, biases included.
+    gates, preacts: per gate, after and before its nonlinearity; two different things under two names. Empty where the reference
+    traced.
+    sigmoids: every sigmoid of the equations, (total_steps, hidden_size).
+    States, gates and (as NAME_preact) preactivations are attributes, too: `trace.layer(0).forget`, `.forget_preact`, `.c`.
     """
 
     states: dict[str, Ragged]
     input_sums: dict[str, Ragged]
     recurrent_sums: dict[str, Ragged]
+    gates: dict[str, Ragged] = field(default_factory=dict)
+    preacts: dict[str, Ragged] = field(default_factory=dict)
+    sigmoids: tuple[Tensor, ...] = ()
+
+    def __getattr__(self, name: str) -> Ragged:
+        """Called only for a name that is no field."""
+        named = {**self.states, **self.gates, **{f"{gate}_preact": value for gate, value in self.preacts.items()}}
+        if name not in named:
+            raise AttributeError(f"The trace has no '{name}'; it has {', '.join(named)}. Correct the name.")
+        return named[name]

@@ -14,6 +14,9 @@ from gatework.evaluate.run import network_outputs
 from gatework.model import TrainedModel, load_trained
 from gatework.runs import RunFolder
 
+TRADING_WEEK = 5
+"""The season of daily data without weekends (see `train.plan.season_steps`)."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -52,7 +55,7 @@ class Predictor:
         table = build_table(frame, plan.data, own_labels, targets_required=False, is_new=True)
         preparation = self.trained.preparation
         if plan.data.task == "forecast":
-            table = append_horizon(table, plan.horizon)
+            table = append_horizon(table, plan.horizon, weekdays_only=plan.period == TRADING_WEEK)
             prepared = preparation.apply(table, Split.all_test(table))
             samples: ForecastSamples | SequenceSamples = ForecastSamples(prepared, None, "test", plan.window, plan.horizon)
             assert isinstance(samples, ForecastSamples)

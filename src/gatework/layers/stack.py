@@ -136,10 +136,6 @@ class RecurrentStack(nn.Module):
                 found[field] = weight
         return LayerWeights(**found, unit=unit)
 
-    def unit_weights(self, layer: int, direction: int = 0) -> dict[str, Tensor]:
-        """The weights that each unit of a layer has of its own, (hidden_size,) by name."""
-        return dict(self._weights(layer)[direction].unit)
-
     def forward(self, x: Input, hx: States | None = None) -> tuple[Input, States]:
         """Outputs of the last layer in the form of the input, and the final states as torch returns them.
 

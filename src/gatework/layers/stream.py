@@ -11,7 +11,8 @@ from gatework.errors import ConfigError, ShapeError
 class Stream:
     """A snapshot of a layer that is fed one step at a time: weights packed once, no allocation, no autograd.
 
-    Later changes of the layer have no effect. Many streams of one layer are independent of each other. Not for several threads at once.
+    Later changes of the layer have no effect. Many streams of one layer are independent of each other. Not for several threads
+    at once.
 
     >>> stream = gatework.LSTM(3, 4).stream()
     >>> stream.step(torch.zeros(3)).shape
@@ -33,7 +34,8 @@ class Stream:
     def step(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The output after one more step.
 
-        x: (input_size,), or (batch, input_size). out: (hidden_size,) or (batch, hidden_size), contiguous, written and returned; a new
+        x: (input_size,), or (batch, input_size). out: (hidden_size,) or (batch, hidden_size), contiguous, written and returned;
+        a new
         tensor when left out. Raises ShapeError for another shape or type.
         """
         if x.shape != self.input_shape or x.dtype is not self._dtype:

@@ -6,6 +6,8 @@ Notation of `symbols`: _t or _{t-1} is an index, a capital letter a matrix, any 
 import re
 from dataclasses import dataclass
 
+from gatework.cells import Cell
+from gatework.cells.words import Notation, equations_as
 from gatework.report.markup import Html, element, escape, join
 
 
@@ -69,6 +71,42 @@ CELL_TEXTS: dict[str, CellText] = {
         (Equation("h_t = tanh(W x_t + U h_{t−1} + b)", "output, and memory"),),
     ),
 }
+
+TRACED_LEGEND = (
+    ("x_{gate} = W_{gate} in_t + b_{gate}", "what the inputs at step t add to a gate"),
+    ("r_{gate} = U_{gate} h_{t−1} + d_{gate}", "what the output one step ago adds"),
+    ("w_{name}", "a weight that each unit has of its own"),
+    ("mean(a)", "over the units"),
+    ("σ(a) = 1 ∕ (1 + exp(−a))", "lies between 0 and 1, tanh between −1 and 1"),
+    ("⊙", "multiplies unit by unit"),
+)
+"""Of equations that were written from a cell's declaration."""
+
+SYMBOLS = Notation(
+    "x_{{{}}}", "r_{{{}}}", "w_{{{}}}", "{}_{{t−1}}", "{}_t", " ⊙ ", "−", "{} ∕ {}",
+    functions={"sigmoid": "σ({})".format, "less": "{} < {}".format, "equal": "{} = {}".format},
+)  # fmt: skip
+
+
+def text_of(cell: Cell) -> CellText:
+    """A cell in words and equations; written from its declaration where nobody has written them."""
+    if cell.name in CELL_TEXTS:
+        return CELL_TEXTS[cell.name]
+    equations = tuple(
+        Equation(f"{left} = {right}", _meaning(cell, left.removesuffix("_t"))) for left, right in equations_as(cell, SYMBOLS)
+    )
+    gates = "gate and part" if len(cell.gates) == 1 else "gates and parts"
+    words = f"The equations as they are computed; the {gates} have the names that the cell's declaration gives them."
+    return CellText(cell.title, words, equations)
+
+
+def _meaning(cell: Cell, name: str) -> str:
+    if name == cell.states[0]:
+        return "output" if len(cell.states) > 1 else "output, and memory"
+    if name in cell.states:
+        return "state: the memory"
+    return "gate" if name in cell.gates else "used more than once"
+
 
 TOKEN = re.compile(r"_\{(?P<long>[^}]*)\}|_(?P<one>\w)|(?P<word>[A-Za-z]+)|(?P<other>[^A-Za-z_]+|_)")
 

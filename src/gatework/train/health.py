@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gatework.engine import sigmoid_values
 from gatework.model import SequenceModel
 from gatework.ragged import Ragged
 from gatework.tasks.task import Samples
@@ -48,10 +47,7 @@ def examine(network: SequenceModel, samples: Samples) -> Health:
 
 def gate_values(network: SequenceModel, inputs: Ragged) -> Tensor:
     """Every sigmoid of the first layer's equations at every step, flattened; empty for a cell without gates."""
-    recurrent = network.recurrent
-    found: list[Tensor] = []
-    for number, direction in enumerate(recurrent.trace(inputs).directions[0]):
-        found += sigmoid_values(recurrent.cell, direction, recurrent.unit_weights(0, number), backwards=number == 1)
+    found = [values for direction in network.recurrent.trace(inputs).directions[0] for values in direction.sigmoids]
     return torch.cat([values.flatten() for values in found]) if found else inputs.values.new_zeros(0)
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from gatework.data.order import skips_weekends
 from gatework.data.table import Table
 from gatework.errors import ConfigError
-from gatework.runs import DataPlan, ModelPlan, Plan, SplitPlan, TrainingPlan
+from gatework.runs import DataPlan, ModelPlan, Plan, SplitPlan, TaskName, TrainingPlan
 from gatework.train.request import Request
 
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -35,6 +36,7 @@ class Choices:
 def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str, str]) -> Plan:
     """The plan of one training. reasons: what reading the data already inferred. Raises ConfigError for impossible wishes."""
     check_numbers(request)
+    check_options_of_task(request, data.task)
     choices = Choices(dict(reasons))
     split = plan_split(request, data, table, choices)
     period = season_steps(table)
@@ -81,6 +83,16 @@ def check_numbers(request: Request) -> None:
             f"test_share {shares[0]} and validation_share {shares[1]} leave nothing to train on; "
             f"expected a sum below 1. Lower one of them."
         )
+
+
+def check_options_of_task(request: Request, task: TaskName) -> None:
+    """ConfigError for an option that means nothing to this task."""
+    for name in ("horizon", "window", "known_future"):
+        if task != "forecast" and getattr(request, name):
+            raise ConfigError(
+                f"{name} is {getattr(request, name)}, but the task is {task}, which gives one answer for each whole series. "
+                f"Expected --{dashed(name)} with forecasts only. Leave it out, or ask for --task forecast."
+            )
 
 
 def dashed(name: str) -> str:
@@ -135,9 +147,7 @@ def season_steps(table: Table) -> int:
     if step_s <= DAY_S / 2:
         return round(DAY_S / step_s)
     if step_s < 2 * DAY_S:
-        weekdays = table.steps.get_column(table.time).dt.weekday()
-        has_weekends = float((weekdays >= 6).to_numpy().mean()) > 0.05
-        return 7 if has_weekends else 5
+        return 5 if skips_weekends(table.steps.get_column(table.time), step_s) else 7
     for steps_a_year, days in ((52, 7), (12, 30), (4, 91)):
         if abs(step_s / DAY_S - days) <= 0.1 * days:
             return steps_a_year

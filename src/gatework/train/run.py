@@ -2,6 +2,7 @@
 
 import platform
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from gatework.data.layout import build_table
 from gatework.data.prepare import Preparation
 from gatework.data.read import PART, read_frame, read_parts
 from gatework.data.recognise import recognise
-from gatework.data.split import make_split
+from gatework.data.samples import ForecastSamples
+from gatework.data.split import PARTS, Split, make_split
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
 from gatework.model import WEIGHTS, build_model, save_trained, sizes_for
 from gatework.runs import DataPlan, Manifest, Plan, RunFolder, file_sha256
 from gatework.tasks import planned_task
+from gatework.tasks.task import Samples
 from gatework.train.loop import Training
 from gatework.train.plan import make_plan
 from gatework.train.request import Request
@@ -32,9 +35,10 @@ def plan_run(source: Source, request: Request) -> tuple[Plan, Dataset]:
     Raises DataError and ConfigError for whatever cannot be trained on.
     """
     if not request.targets or not request.targets[0]:
-        frame = read_frame(source)
+        tables = [read_frame(table) for table in (request.labels, source) if table is not None]
+        columns = dict.fromkeys(name for table in tables for name in table.columns)
         raise ConfigError(
-            f"No target was given; the data has the columns {', '.join(frame.columns[:20])}. "
+            f"No target was given; the data has the columns {', '.join([*columns][:20])}. "
             f"Expected the column to predict. Give it with --target NAME."
         )
     names = source_names(source)
@@ -57,7 +61,24 @@ def plan_run(source: Source, request: Request) -> tuple[Plan, Dataset]:
     split = make_split(table, plan.split)
     preparation = Preparation.fit(table, split)
     prepared = preparation.apply(table, split)
-    return plan, Dataset(table, split, preparation, prepared)
+    samples = {part: planned_task(plan).samples(prepared, split, part) for part in PARTS}  # what gives none is refused now
+    return plan, Dataset(table, with_note(split, untrained_note(samples["train"])), preparation, prepared)
+
+
+def untrained_note(train: Samples) -> str:
+    """The series that are too short to be trained on, by name; empty when there is none."""
+    if not isinstance(train, ForecastSamples) or not train.skipped:
+        return ""
+    named = ", ".join(train.skipped[:5]) + (f" and {len(train.skipped) - 5} more" if len(train.skipped) > 5 else "")
+    return (
+        f"{len(train.skipped)} series have fewer than {train.window + train.horizon} steps (window and horizon) "
+        f"in the training part and are not trained on: {named}."
+    )
+
+
+def with_note(split: Split, note: str) -> Split:
+    """The split, whose record says one thing more; an empty note is none."""
+    return replace(split, record=split.record.model_copy(update={"notes": (*split.record.notes, note)})) if note else split
 
 
 def wishes(request: Request, part_column: str | None) -> Wishes:

@@ -72,7 +72,8 @@ def run_direction(
         results: list[Tensor] = recurrent(values, tensors, initial, offsets, text, backwards, wants_states, mode)
     elif needs_gradient:
         options = (text, backwards, wants_states, mode)
-        results = list(Eager.apply((len(tensors), len(initial)), options, offsets, values, *tensors, *initial))
+        counts = (len(tensors), len(initial))
+        results = list(Eager.apply(counts, options, offsets, values, *tensors, *initial))  # type: ignore[no-untyped-call]
     else:
         results = recurrent_now(values, tensors, initial, offsets, text, backwards, wants_states, mode)
     return results[: 1 + len(initial) + (len(initial) - 1 if wants_states else 0)]

@@ -7,6 +7,7 @@ reference, said once.
 
 import warnings
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -235,7 +236,7 @@ def _backward(ctx, gradients):  # type: ignore[no-untyped-def]
     return wanted[0], list(wanted[1 : 1 + num_weights]), list(wanted[1 + num_weights :]), None, None, None, None, None
 
 
-def _gradients(ctx, gradients, compute):  # type: ignore[no-untyped-def]
+def _gradients(ctx: Any, gradients: Any, compute: Any) -> Any:
     """The gradients of x, every weight and every initial state; compute: the operator, or what it computes."""
     num_weights, num_states = ctx.counts
     cell, backwards, wants_states, mode = ctx.options

@@ -1,9 +1,7 @@
 """The model in words, as a drawing and in equations."""
 
-import inspect
-
 from gatework.cells import CELLS
-from gatework.report.equations import CELL_TEXTS, LEGEND, CellText, typeset
+from gatework.report.equations import CELL_TEXTS, LEGEND, TRACED_LEGEND, CellText, text_of, typeset
 from gatework.report.glossary import Glossary
 from gatework.report.markup import Html, code, element, join
 from gatework.report.numbers import counted, whole
@@ -82,13 +80,11 @@ def _drawing(given: Ingredients) -> Html:
 
 
 def _cell(name: str, glossary: Glossary) -> Html:
-    text, cell = CELL_TEXTS.get(name), CELLS.get(name)
+    cell = CELLS.get(name)
+    text = text_of(cell) if cell else CELL_TEXTS.get(name)
     source = element("p", f"{cell.paper}.", class_="note") if cell and cell.paper else Html("")
     if text is None:
-        # A cell of the user's own: its declaration is its equations.
-        declared = inspect.getsource(cell.step) if cell else ""
-        shown = element("pre", element("code", declared)) if declared else element("p", "Its equations are not known here.")
-        return join([element("h3", "The cell ", code(name)), shown, source])
+        return join([element("h3", "The cell ", code(name)), element("p", "Its equations are not known here.")])
     lines = [
         piece
         for equation in text.equations
@@ -110,5 +106,6 @@ def _cell(name: str, glossary: Glossary) -> Html:
 
 def _legend(text: CellText) -> Html:
     symbols = "".join(equation.symbols for equation in text.equations)
-    needed = [(symbol, meaning) for symbol, meaning in LEGEND if symbol[0] in symbols]
+    legend = LEGEND if text in CELL_TEXTS.values() else TRACED_LEGEND
+    needed = [(symbol, meaning) for symbol, meaning in legend if symbol[:2].strip("_") in symbols]
     return join([typeset(symbol) + f": {meaning}" for symbol, meaning in needed], "; ") + "."
