@@ -14,7 +14,7 @@ from gatework.evaluate.bootstrap import (
     sequence_units,
 )
 from gatework.evaluate.verdict import verdict
-from gatework.runs import Score, ScoreRow
+from gatework.runs import MetricInfo, Score, ScoreRow
 from gatework.tasks.metrics import measure_classes, measure_forecast, measure_regression, point_values
 
 
@@ -151,8 +151,43 @@ def test_the_verdict_says_that_the_model_wins_and_by_how_much():
 
 
 def test_the_verdict_says_in_words_that_a_baseline_wins():
-    (first,) = verdict(*table(1.04, 1.0))
-    assert first.startswith("ridge beats LSTM by 4.0 % (95 % interval 4.0 to 4.0 %): MAE 1.04 against 1. Use ridge, or give")
+    (first,) = verdict(*table(1.25, 1.0))
+    assert first.startswith("ridge beats LSTM by 20.0 % (95 % interval 20.0 to 20.0 %): MAE 1.25 against 1. Use ridge, or give")
+
+
+def test_a_baseline_never_wins_by_more_than_everything():
+    (first,) = verdict(*table(2.5, 0.1))[:1]
+    assert first.startswith("ridge beats LSTM by 96.0 % (95 % interval 96.0 to 96.0 %)")  # 1 − 0.1 / 2.5
+
+
+def test_an_interval_seen_from_the_winners_side_turns_around_with_a_true_minus_and_without_a_negative_zero():
+    rows, metrics, gains = table(2.0, 1.0)
+    wide = {**gains, "ridge": Score(value=-1.0, low=-3.0, high=0.5)}
+    # 1 − 1 / (1 − gain): −1 is 50 % for the baseline, 0.5 is −100 %, −3 is 75 %
+    assert "the difference of 50.0 % is within its interval (95 % interval −100.0 to 75.0 %)" in verdict(rows, metrics, wide)[0]
+    tiny = {**gains, "ridge": Score(value=0.1, low=-1e-9, high=0.2)}
+    assert "95 % interval 0.0 to 20.0 %" in verdict(rows, metrics, tiny)[0]
+    perfect = {**gains, "ridge": Score(value=-1.0, low=-3.0, high=1.0)}
+    assert "95 % interval −∞ to 75.0 %" in verdict(rows, metrics, perfect)[0]
+
+
+def test_equal_scores_of_too_few_units_are_called_equal():
+    rows, metrics, _ = table(1.0, 1.0)
+    (first,) = verdict(rows[:2], metrics, {"ridge": Score(value=0.0)})
+    assert first == "LSTM and ridge, the best baseline, are equal: MAE 1 against 1."
+
+
+def test_baselines_that_tie_on_the_leading_metric_are_ranked_by_the_next():
+    rows, _, gains = table(0.8, 1.0)
+    mae, rmse = (MetricInfo(name=name, unit="", better="lower", meaning="") for name in ("MAE", "RMSE"))
+    scored = {"LSTM": (0.8, 0.8), "ridge": (1.0, 3.0), "last value": (1.0, 2.0)}
+    tied = [
+        row.model_copy(
+            update={"scores": {name: Score(value=v) for name, v in zip(("MAE", "RMSE"), scored[row.name], strict=True)}}
+        )
+        for row in rows
+    ]
+    assert verdict(tied, (mae, rmse), gains)[0].startswith("LSTM beats the best baseline, last value,")
 
 
 def test_the_verdict_names_the_other_baselines_that_are_not_beaten():

@@ -187,6 +187,27 @@ def test_look_shows_columns_series_time_split_leaks_and_the_next_command(gatewor
     assert not Path("runs").exists()
 
 
+def test_look_shows_no_column_that_only_says_which_file_a_row_comes_from(gatework: Gatework) -> None:
+    write_csv("first.csv", load_rows()[:220], "when,load,temp,kind")
+    write_csv("second.csv", load_rows()[220:], "when,load,temp,kind")
+    done = gatework("look first.csv --test second.csv --target load --horizon 2 --window 12")
+    assert done.code == 0, done.err
+    assert "__part__" not in done.out
+    assert "temp" in done.out
+
+
+def test_the_progress_of_a_terminal_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    from gatework.train.watch import Terminal
+
+    watch = Terminal()
+    watch.note("began")
+    watch.batch(1, 1, 2)
+    watch.close()
+    done = capsys.readouterr()
+    assert done.out == ""
+    assert "began" in done.err
+
+
 def test_look_without_a_target_lists_what_could_be_predicted(gatework: Gatework) -> None:
     write_csv("good.csv", load_rows())
     done = gatework("look good.csv")
@@ -197,13 +218,29 @@ def test_look_without_a_target_lists_what_could_be_predicted(gatework: Gatework)
 
 def test_info_shows_each_cell_with_the_engine_that_runs_it(gatework: Gatework) -> None:
     from gatework.cells import CELLS
+    from gatework.cells.words import equations_in_words
 
     machine = gatework("info").out
     for name, cell in CELLS.items():
-        assert f"{cell.title} [fused]" in machine
+        assert f"{cell.title} [compiled]" in machine
         shown = gatework(f"info {name}").out
-        assert f"def {cell.step.__name__}" in shown
-        assert all(gate in shown for gate in cell.gates)
+        assert [line for line in equations_in_words(cell) if f"  {line}\n" not in shown] == []
+        assert [word for word in (*cell.gates, *cell.states, *cell.unit_weights) if word not in shown] == []
+        assert cell.paper[:20] in shown
+        assert "compiled: used here" in shown
+    assert "fused: no: " in gatework("info peephole").out
+    assert "fused: can, too" in gatework("info lstm").out
+
+
+def test_info_shows_what_the_compiled_engine_found(gatework: Gatework, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWORK_CACHE", str(tmp_path / "kernels"))
+    monkeypatch.setenv("GATEWORK_TARGET", "generic")
+    shown = gatework("info").out
+    assert shown.index("compiled") < shown.index("fused") < shown.index("reference")
+    assert "generic, 16-byte vectors" in shown
+    assert str(tmp_path / "kernels") in shown.replace("\n", "").replace(" ", "") or str(tmp_path / "kernels") in shown
+    monkeypatch.setenv("GATEWORK_CACHE", "")
+    assert "each process compiles anew" in gatework("info").out
 
 
 # Trained runs
@@ -503,3 +540,10 @@ def test_without_the_app_extra_the_message_names_the_install_command() -> None:
     done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert 'pip install "gatework[app]"' in done.stderr
+
+
+def test_scores_that_replace_those_of_the_test_part_say_so(own_copy: Path, gatework: Gatework) -> None:
+    said = gatework("evaluate runs/good --part validation").out
+    assert "These scores replaced those in runs/good" in said
+    assert "gatework evaluate runs/good" in said
+    assert "replaced" not in gatework("evaluate runs/good").out

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from gatework.cli.app import command
+from gatework.cli.evaluation import metric_title
+from gatework.cli.plan import option_of
 from gatework.cli.request_options import OPTIONS, RequestOption, as_command, make_request_from, words_of
 from gatework.config import read_request
+from gatework.runs import MetricInfo
 from gatework.train import Request
 
 COMMAND = [sys.executable, "-c", "import sys; from gatework.cli import main; sys.exit(main())"]
@@ -123,3 +126,25 @@ def test_help_costs_less_than_three_tenths_of_a_second() -> None:
 
 def test_a_value_with_a_comma_survives_the_way_through_the_shell() -> None:
     assert words_of("ignore", ("a,b", "c")) == ["--ignore", '"a,b",c']
+
+
+def test_every_decided_choice_is_shown_under_the_name_of_an_option() -> None:
+    reasons = {
+        "split": "time: a forecast is judged on what comes after",
+        "kinds.a": "Column 'a' is numeric.",
+        "ignored.id": "Column 'id' is ignored: all its values differ.",
+        "static.age": "Column 'age' is a static attribute.",
+        "hidden_size": "32: small data",
+        "variables": "Variable 'x' is left out.",
+    }
+    known = {option.flag.removeprefix("--") for option in OPTIONS}
+    assert {option_of(name, reason) for name, reason in reasons.items()} <= known
+    assert option_of("split", reasons["split"]) == "split-by"
+    assert option_of("split", "column 'fold': it says which part each row belongs to") == "split-column"
+
+
+def test_a_squared_unit_has_one_pair_of_parentheses_in_a_table() -> None:
+    def title(unit: str) -> str:
+        return metric_title(MetricInfo(name="MSE", unit=unit, better="lower", meaning=""))
+
+    assert [title("(µg/m³)²"), title("kW²"), title("")] == ["MSE (µg/m³)²", "MSE (kW²)", "MSE"]

@@ -209,6 +209,15 @@ def test_probabilities_that_do_not_sum_to_one_are_an_error():
         measure_classes(np.array([0]), np.array([[0.9, 0.9]]))
 
 
+@pytest.mark.parametrize(
+    ("unit", "squared"),
+    [("µg/m³", "(µg/m³)²"), ("m³", "(m³)²"), ("km h", "(km h)²"), ("°C", "°C²"), ("kW", "kW²"), ("%", "(%)²"), ("", "")],
+)
+def test_a_unit_with_a_power_or_a_quotient_is_squared_in_parentheses(unit: str, squared: str) -> None:
+    info = next(metric for metric in REGRESSION_METRICS if metric.name == "MSE").info(unit)
+    assert info.unit == squared
+
+
 def test_the_unit_of_the_target_is_written_into_the_metrics():
     truth, prediction, reference = forecast(num_samples=3)
     measured = measure_forecast(

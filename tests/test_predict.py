@@ -170,7 +170,7 @@ def test_a_sequence_without_steps_gets_an_answer_like_any_other(tmp_path):
     labels.write_csv(tmp_path / "labels.csv")
     request = CLASSES.model_copy(update={"labels": str(tmp_path / "labels.csv"), "epochs": 1})
     run = trained(events.filter(pl.col("id") != "s007"), request, tmp_path / "run")
-    frame = load(run).predict(events.filter(pl.col("id").is_in(["s007", "s008"]).not_())).frame
+    frame = load(run).predict(events.filter(pl.col("id").is_in(["s007", "s008"]).not_()), labels).frame
     assert frame.filter(pl.col("series") == "s007")["confidence"].is_finite().all()
     assert frame["series"].to_list() == labels["id"].to_list()
 

@@ -1,13 +1,18 @@
 """The parts of the report: equations, glossary, numbers, colours, places of labels."""
 
 import re
-from itertools import pairwise
+import warnings
+from datetime import datetime, timedelta
+from itertools import pairwise, product
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
-from gatework.report.equations import CELL_TEXTS
-from gatework.report.figures import spread
+from gatework.cells import CELLS
+from gatework.report.axis import x_axis
+from gatework.report.equations import CELL_TEXTS, Equation, text_of, typeset
+from gatework.report.figures import NARROW, WIDE, spread
 from gatework.report.glossary import TERMS, Glossary
 from gatework.report.markup import Html, element, escape
 from gatework.report.numbers import column_decimals, duration, fixed, short, steps
@@ -115,3 +120,32 @@ def _contrast(one: str, other: str) -> float:
 
     bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
     return (bright + 0.05) / (dim + 0.05)
+
+
+def test_no_span_of_time_makes_the_axis_warn() -> None:
+    # whole ladders of intervals, from 20 s to 60 years, and spans between two units, such as 60 hours
+    spans = [timedelta(seconds=round(20 * 1.35**k)) for k in range(61)] + [timedelta(hours=n) for n in range(1, 120, 7)]
+    start = datetime(2021, 3, 14, 5, 40)
+    for span, width in product(spans, (NARROW, WIDE)):
+        axes = Figure(figsize=(width / 72, 3)).add_subplot()
+        axis = x_axis(tuple((start + k * span / 4).isoformat(timespec="seconds") for k in range(5)))
+        assert axis.kind == "times"
+        axes.plot(axis.positions, range(5))
+        axis.format(axes, width)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            low, high = axes.get_xlim()
+            shown = [tick for tick in axes.xaxis.get_major_locator()() if low <= tick <= high]
+        assert 2 <= len(shown) <= (8 if width == WIDE else 5), (span, width)
+
+
+def test_a_cell_without_a_text_of_its_own_is_written_from_its_declaration() -> None:
+    text = text_of(CELLS["peephole"])
+    assert text.title == CELLS["peephole"].title
+    assert text.equations[0] == Equation("forget_t = σ(x_{forget} + r_{forget} + w_{forget} ⊙ c_{t−1})", "gate")
+    assert [equation.meaning for equation in text.equations if equation.symbols.startswith(("c_t", "h_t"))] == [
+        "state: the memory",
+        "output",
+    ]
+    assert typeset("w_{forget} ⊙ c_{t−1}") == ("<var>w</var><sub>forget</sub> ⊙ <var>c</var><sub><var>t</var>−1</sub>")
+    assert text_of(CELLS["lstm"]) is CELL_TEXTS["lstm"]

@@ -1,5 +1,7 @@
 """What every task promises, over the list of tasks; and each task's loss, decoding, predictions and figures by hand."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,7 +13,7 @@ from gatework.data.split import Split
 from gatework.ragged import Ragged
 from gatework.runs import LinesFigure, MatrixFigure, Plan, ScatterFigure, SplitPlan
 from gatework.tasks import TASKS, Classify, Forecast, Regress, Task, planned_task
-from gatework.tasks.judge_forecast import origin_clock, series_in_training
+from gatework.tasks.judge_forecast import examples, origin_clock, series_in_training, stamp_texts, truth_of
 from gatework.tasks.pooling import mean_over_steps
 from gatework.tasks.task import Answer, Case, Features, Sizes, masked_mean
 from tables import STRATIFIED, TIME, forecast_table, prepared_and_fit, sequence_table
@@ -256,3 +258,22 @@ def test_baselines_of_other_data_learn_from_the_training_part_alone():
     model = Answer("LSTM", "", np.zeros((len(judged), HORIZON, 1)))
     measured = task.measure(mixed, [model, *task.baselines(mixed)])
     assert np.isfinite(measured[0].values(np.ones((1, len(judged))))).all()
+
+
+def test_stamps_have_fractions_of_a_second_only_where_there_are_any():
+    whole, part = datetime(2014, 5, 17, 12), datetime(2014, 5, 17, 12, 0, 1, 250_000)
+    assert stamp_texts(pl.Series([whole, whole + timedelta(seconds=10)])) == ["2014-05-17T12:00:00", "2014-05-17T12:00:10"]
+    assert stamp_texts(pl.Series([part])) == ["2014-05-17T12:00:01.250000"]
+    assert stamp_texts(pl.Series([whole.replace(tzinfo=UTC)])) == ["2014-05-17T12:00:00+00:00"]
+    assert [datetime.fromisoformat(text) for text in stamp_texts(pl.Series([whole, part]))] == [whole, part]
+    assert stamp_texts(pl.Series([3, 4])) == ["3", "4"]
+
+
+def test_the_captions_of_examples_say_which_window_horizon_and_series_are_shown():
+    _, case = case_of("forecast")
+    truth = truth_of(case.judged)
+    first = examples(case, case.judged, truth, [Answer("LSTM", "", truth)])[0]
+    name = case.judged.prepared.ids[int(case.judged.sequence[int(len(case.judged) / 6)])]
+    assert first.caption == (f"The 6 steps of series {name} that the forecast is made from, then the 3 steps that it predicts.")
+    assert len(first.x) == 9
+    assert ".000000" not in first.title

@@ -25,7 +25,8 @@ class Notation:
     """How equations are written.
 
     input, recurrent, weight: what the input and the recurrence add to a gate, and a weight of each unit; before: a state one step
-    ago; now: a new state or another named value (`{}` is the name). functions: other than `name(a, b)`.
+    ago; now: a new state or another named value (`{}` is the name). underscore: stands for that of a name.
+    functions: all that are not written `name(a, b)`.
     """
 
     input: str
@@ -38,6 +39,7 @@ class Notation:
     divided: str
     open: str = "("
     close: str = ")"
+    underscore: str = "_"
     functions: Mapping[str, Callable[..., str]] = field(default_factory=dict)
 
 
@@ -56,6 +58,7 @@ LATEX = Notation(
     r"\frac{{{}}}{{{}}}",
     r"\left(",
     r"\right)",
+    r"\_",
     {
         "sigmoid": r"\sigma\left({}\right)".format,
         "tanh": r"\tanh\left({}\right)".format,
@@ -153,8 +156,14 @@ def _gate_of(node: Symbol, names: Mapping[Symbol, str], feeds: Mapping[Symbol, s
     return fed.pop() if len(fed) == 1 else ""
 
 
+def _number(value: float) -> str:
+    """Without an exponent where it needs few decimals."""
+    text = f"{value:.12f}".rstrip("0").rstrip(".")
+    return text if float(text) == value and len(text) <= 16 else f"{value:.12g}"
+
+
 def _escaped(name: str, notation: Notation) -> str:
-    return name.replace("_", r"\_") if notation is LATEX else name
+    return name.replace("_", notation.underscore)
 
 
 class _Writer:
@@ -174,14 +183,14 @@ class _Writer:
     def _text(self, node: Symbol) -> tuple[str, int]:
         notation, kind, args = self.notation, node.kind, node.args
         if kind == "number":
-            return f"{node.value:.12g}", ATOM if node.value >= 0 else SIGN
+            return _number(node.value), ATOM if node.value >= 0 else SIGN
         if not args:
             form = {"x": notation.input, "r": notation.recurrent, "w": notation.weight, "s": notation.before}[kind]
             return form.format(_escaped(node.name, notation)), ATOM
         if kind == "add":
             first, second = sorted(args, key=lambda arg: arg.kind in ("w", "number"))  # shifts and constants last
             if second.kind == "number" and second.value < 0:
-                return f"{self.write(first, SUM)} {notation.minus} {-second.value:.12g}", SUM
+                return f"{self.write(first, SUM)} {notation.minus} {_number(-second.value)}", SUM
             return f"{self.write(first, SUM)} + {self.write(second, SUM)}", SUM
         if kind == "sub":
             return f"{self.write(args[0], SUM)} {notation.minus} {self.write(args[1], PRODUCT)}", SUM

@@ -30,7 +30,8 @@ def info(
 ) -> None:
     """Show this machine, or one cell with its equations.
 
-    This machine: versions, threads, engines and why; the list of cells.
+    This machine: versions, threads, engines; the list of cells.
+    A cell: states, gates, weights, engines and why, paper, equations.
     Example:  gatework info
               gatework info gru
     """

@@ -108,7 +108,7 @@ def split_in_words(dataset: "Dataset") -> str:
 def network_in_words(plan: "Plan") -> str:
     """Layers and training in one line."""
     model, training = plan.model, plan.training
-    words = f"{model.cell}, {counted(model.num_layers, 'layer')} of {model.hidden_size} units"
+    words = f"{model.cell}, {counted(model.num_layers, 'layer')} of {counted(model.hidden_size, 'unit')}"
     words += ", both directions" if model.bidirectional else ""
     limit = f", at most {training.minutes:g} min" if training.minutes else ""
     return f"{words}; at most {counted(training.epochs, 'epoch')} of batches of {training.batch_size}{limit}"

@@ -44,7 +44,14 @@ def evaluate(
         raise ConfigError(
             f"--part is '{part}'; expected one of {', '.join(PARTS)}. {nearest(part, PARTS)} Leave it out for test."
         )
-    show_evaluation(evaluate_run(run, source_of(data), part=cast(Part, part), labels=labels))
+    evaluation = evaluate_run(run, source_of(data), part=cast(Part, part), labels=labels)
+    show_evaluation(evaluation)
+    if evaluation.part != "test":
+        show.heading("Saved")
+        show.paragraph(
+            f"These scores replaced those in {run}: evaluation.json and predictions.parquet. "
+            f"Back to the test part: gatework evaluate {run}"
+        )
     show.next_commands([(f"gatework report {run}", "write these scores into the report")])
 
 

@@ -7,15 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from gatework.data.column_types import shortened
+from gatework.data.labels import check_labels
 from gatework.data.layout import build_table
 from gatework.data.prepare import Preparation
 from gatework.data.prepared import Prepared
 from gatework.data.read import read_frame, read_parts
 from gatework.data.split import Split, apply_split
-from gatework.data.strict import to_ids
 from gatework.data.table import Table
-from gatework.errors import ConfigError, DataError, RunError
+from gatework.errors import DataError, RunError
 from gatework.runs import DataPlan, Manifest, Plan, RunFolder, SourceFile, SplitRecord, file_sha256
 
 Source = str | Path | Sequence[str | Path] | Any
@@ -124,54 +123,6 @@ def open_other(folder: RunFolder, source: Source, labels: Source | None = None) 
     table = build_table(frame, whole, None if labels is None else read_frame(labels), is_new=True)
     split = Split.all_test(table)
     return Dataset(table, split, known, known.apply(table, split))
-
-
-def check_labels(plan: DataPlan, frame: pl.DataFrame, labels: Source | None) -> None:
-    """DataError when data to be judged lacks the labels table that its targets or attributes stand in; see `labels_refused`."""
-    labels_refused(plan, labels)
-    lacking = [] if plan.labels is None or labels is not None else lacking_columns(plan, frame, ("target", "static"))
-    if lacking:
-        raise DataError(
-            f"The data has no column {shortened(lacking)}; at training it stood in the labels table '{plan.labels}'. "
-            f"Expected a labels table for this data too. Give it with --labels FILE (in Python: labels=FILE)."
-        )
-
-
-def labels_refused(plan: DataPlan, labels: Source | None) -> None:
-    """ConfigError when labels are given to a run that knows none."""
-    if labels is not None and plan.labels is None:
-        raise ConfigError(
-            "A labels table was given, and the run was trained without a labels table. "
-            "Expected data in the form of the training data. Leave --labels out, or train with it."
-        )
-
-
-def lacking_columns(plan: DataPlan, frame: pl.DataFrame, roles: tuple[str, ...]) -> list[str]:
-    """The planned columns with one of these roles that a frame does not have."""
-    return [field.name for field in plan.fields if field.role in roles and field.name not in frame.columns]
-
-
-def labels_to_predict(plan: DataPlan, frame: pl.DataFrame, labels: Source | None) -> tuple[pl.DataFrame | None, tuple[str, ...]]:
-    """The labels table that goes with data to be predicted, and what must be said about it.
-
-    The one that is given, whole: whoever stands there is answered. Else, where attributes are needed, the rows that the table of
-    the training has for the series of this data; None when that table cannot be read any more.
-    """
-    labels_refused(plan, labels)
-    if labels is not None:
-        return read_frame(labels), ()
-    if plan.labels is None or plan.series is None or not (lacking := lacking_columns(plan, frame, ("static",))):
-        return None, ()
-    remedy = "Give the table of this data with --labels FILE."
-    try:
-        table = read_frame(plan.labels)
-    except DataError:
-        return None, (f"No labels table: {shortened(lacking)} are missing for every series. {remedy}",)
-    if plan.series not in table.columns or plan.series not in frame.columns:
-        return table, ()  # refused where the table is built
-    ids = to_ids(frame[plan.series]).cast(pl.String).unique()
-    known = table.filter(to_ids(table[plan.series]).cast(pl.String).is_in(ids.implode()))
-    return known, (f"{shortened(lacking)} come from '{plan.labels}', the labels table of the training. {remedy}",)
 
 
 def rows_in_common(own: Dataset, other: Dataset) -> int:

@@ -52,16 +52,31 @@ def append_horizon(
     wanted = np.where(rows.lengths > 0, horizon - np.minimum(given, horizon), 0)
     if not wanted.any():
         return kept
-    kept_rows = table_rows(kept)
+    kept_rows = rows if kept is table else table_rows(kept)
     stamps = [_continued(kept, kept_rows, index, int(count), weekdays_only) for index, count in enumerate(wanted) if count]
-    ids = table.sequences[table.series].gather(np.repeat(np.arange(len(wanted)), wanted))
-    return _with_rows(kept, pl.DataFrame({table.series: ids, table.time: pl.concat(stamps)}))
+    ids = table.sequences[table.series][np.repeat(np.arange(len(wanted)), wanted)]
+    times = stamps[0] if len(stamps) == 1 else pl.concat(stamps)
+    if kept.sequences.height == 1:
+        return _continued_table(kept, ids, times)
+    return _with_rows(kept, pl.DataFrame({table.series: ids, table.time: times}))
 
 
 def _only(table: Table, chosen: BoolArray) -> Table:
     if chosen.all():
         return table
     return Table(table.steps.filter(pl.Series(chosen)), table.sequences, table.fields, table.series, table.time, table.notes)
+
+
+def _continued_table(table: Table, ids: pl.Series, times: pl.Series) -> Table:
+    """A table of one series with later rows of which only series and time are known."""
+    known = {table.series: ids, table.time: times}
+    columns = [
+        column.clone().append(known[column.name].cast(column.dtype))
+        if column.name in known
+        else column.clone().append(pl.Series(column.name, [None], column.dtype).new_from_index(0, len(times)))
+        for column in table.steps
+    ]
+    return Table(pl.DataFrame(columns), table.sequences, table.fields, table.series, table.time, table.notes)
 
 
 def _with_rows(table: Table, more: pl.DataFrame) -> Table:
@@ -125,12 +140,20 @@ def _continued(table: Table, rows: Rows, index: int, count: int, weekdays_only: 
     if weekdays_only is None:
         weekdays_only = skips_weekends(table.steps[table.time], step)
     if weekdays_only and step > DAY_S / 2:  # a Friday and a Monday alone would say three days
-        offsets = [f"{days}d" for days in _weekdays_after(int(last.dt.weekday()[0]), count)]
-        return pl.select(pl.lit(last.new_from_index(0, count)).dt.offset_by(pl.lit(pl.Series(offsets)))).to_series()
+        return _later(last, _weekdays_after(int(last.dt.weekday()[0]), count), "d")
     unit, is_month_end = _calendar_unit(own, step)
-    offsets = [f"{unit[0] * number}{unit[1]}" for number in numbers]
-    stamps = pl.select(pl.lit(last.new_from_index(0, count)).dt.offset_by(pl.lit(pl.Series(offsets)))).to_series()
-    return (stamps.dt.month_end() if is_month_end else stamps).alias(table.time)
+    stamps = _later(last, [unit[0] * number for number in numbers], unit[1])
+    return stamps.dt.month_end() if is_month_end else stamps
+
+
+def _later(last: pl.Series, numbers: list[int], unit: str) -> pl.Series:
+    """A time stamp and how many months (mo), days (d) or microseconds (us) later each wanted one is."""
+    start = last.new_from_index(0, len(numbers))
+    if unit == "us" and start.dtype == pl.Datetime("us"):
+        ticks = start.cast(pl.Int64).to_numpy() + np.array(numbers, dtype=np.int64)
+        return pl.Series(last.name, ticks).cast(start.dtype)
+    offsets = pl.Series([f"{number}{unit}" for number in numbers])
+    return pl.select(pl.lit(start).dt.offset_by(pl.lit(offsets))).to_series().alias(last.name)
 
 
 def _weekdays_after(weekday: int, count: int) -> list[int]:
@@ -149,10 +172,10 @@ def _calendar_unit(own: pl.Series, step_s: float) -> tuple[tuple[int, str], bool
     Months and days follow the calendar, whatever the time zone and the leap years.
     """
     months = round(step_s / (30.44 * DAY_S))
-    is_month_end = bool((own.dt.month_end() == own).all())
-    is_monthly = months >= 1 and abs(step_s - months * 30.44 * DAY_S) < 2 * DAY_S
-    if is_monthly and (is_month_end or own.dt.day().n_unique() == 1):
-        return (months, "mo"), is_month_end
+    if months >= 1 and abs(step_s - months * 30.44 * DAY_S) < 2 * DAY_S:
+        is_month_end = bool((own.dt.month_end() == own).all())
+        if is_month_end or own.dt.day().n_unique() == 1:
+            return (months, "mo"), is_month_end
     if step_s % DAY_S == 0:
         return (int(step_s // DAY_S), "d"), False
     return (round(step_s * 1e6), "us"), False

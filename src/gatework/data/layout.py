@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from gatework.data.column_types import shortened
+from gatework.data.labels import typed_labels
 from gatework.data.order import irregularity_notes, sort_steps
 from gatework.data.reshape import long_to_steps, numbered_columns, wide_to_steps
+from gatework.data.series import with_columns
 from gatework.data.strict import to_ids, to_kind
 from gatework.data.table import SERIES, STEP, Field, Table
 from gatework.data.times import parse_parts
@@ -64,7 +66,7 @@ def build_table(
             f"The data has {frame.height} row. Expected at least two, and many more to learn from. "
             f"Check that the file is complete."
         )
-    labels = None if labels is None else _typed_labels(labels, plan, is_new)
+    labels = None if labels is None else typed_labels(labels, plan, is_new)
     steps, notes = _as_steps(frame, plan)
     draft = _Draft(plan, steps, plan.series or SERIES, plan.time or STEP, labels, list(notes))
     _settle_columns(draft, targets_required)
@@ -77,7 +79,7 @@ def build_table(
         _check_targets(draft, sequences)
     used = [planned.name for planned in plan.fields if planned.role != "ignored"]
     varying = [name for name in used if name in draft.steps.columns and name not in moved]
-    steps = draft.steps.select(list(dict.fromkeys([draft.series, draft.time, *varying])))
+    steps = draft.steps[list(dict.fromkeys([draft.series, draft.time, *varying]))]
     if steps.is_empty():
         raise DataError(
             f"No row is left after reading: {' '.join(draft.notes)} Expected at least one step. Check the ids and the columns."
@@ -128,14 +130,15 @@ def _settle_columns(draft: _Draft, targets_required: bool) -> None:
     absent = [name for name in dict.fromkeys([*needed, *plan.time_parts]) if name not in have | made]
     _refuse_missing([name for name in absent if name not in optional], draft.steps)
     kinds = {planned.name: planned.kind for planned in plan.fields}
-    draft.steps = draft.steps.with_columns(pl.lit(None, _EMPTY_TYPES[kinds[name]]).alias(name) for name in absent)
+    empty = [pl.Series(name, [None], _EMPTY_TYPES[kinds[name]]).new_from_index(0, draft.steps.height) for name in absent]
+    draft.steps = with_columns(draft.steps, empty)
     if plan.layout == "long" and absent:
         draft.notes.append(f"No row has the variables {shortened(absent)}; they count as missing.")
     extra = [name for name in draft.steps.columns if name not in kinds and name not in (*plan.time_parts, SERIES, STEP)]
     if extra:
         draft.notes.append(f"Columns that the plan does not know were ignored: {shortened(extra, 10)}.")
     if plan.series is None and SERIES not in have:
-        draft.steps = draft.steps.with_columns(pl.lit(ONE_SERIES).alias(SERIES))
+        draft.steps = with_columns(draft.steps, [pl.Series(SERIES, [ONE_SERIES]).new_from_index(0, draft.steps.height)])
 
 
 def _refuse_missing(missing: list[str], frame: pl.DataFrame) -> None:
@@ -162,8 +165,8 @@ def _settle_types(draft: _Draft, is_new: bool) -> None:
             f"Column '{draft.series}' names no series in {ids.null_count()} rows, first in row {first_null(ids)}. "
             f"Expected an id in every row. Fill it in, or leave these rows out."
         )
-    steps = steps.with_columns(columns).with_columns(ids)
-    draft.steps = steps.with_columns(_times(draft, steps))
+    steps = with_columns(steps, [*columns, ids])
+    draft.steps = with_columns(steps, [_times(draft, steps)])
 
 
 def _times(draft: _Draft, steps: pl.DataFrame) -> pl.Series:
@@ -189,27 +192,6 @@ def _times(draft: _Draft, steps: pl.DataFrame) -> pl.Series:
 def first_null(column: pl.Series) -> int:
     """The first row without a value, counted from 1 (the header is not counted)."""
     return (column.is_null().arg_max() or 0) + 1
-
-
-def _typed_labels(labels: pl.DataFrame, plan: DataPlan, is_new: bool) -> pl.DataFrame:
-    """The labels table with its planned columns in their types; DataError for a missing id column or an id that occurs twice."""
-    if plan.series is None or plan.series not in labels.columns:
-        raise DataError(
-            f"The labels table has the columns {shortened(labels.columns, 12)} and no id '{plan.series}'. "
-            f"Expected the series column of the data under the same name. Rename it, or name the series with --series."
-        )
-    twice = labels.filter(labels[plan.series].is_duplicated())
-    if twice.height:
-        raise DataError(
-            f"The labels table has id '{twice[plan.series][0]}' {twice[plan.series].eq(twice[plan.series][0]).sum()} times. "
-            f"Expected one row for each id. Remove the others."
-        )
-    planned = {p.name: p for p in plan.fields if p.name in labels.columns and p.role in ("target", "static", "split")}
-    columns = [
-        labels[name].cast(pl.String) if p.role == "split" else to_kind(labels[name], _field(p), is_new=is_new)
-        for name, p in planned.items()
-    ]
-    return pl.DataFrame([to_ids(labels[plan.series]), *columns])
 
 
 def _match_labels(draft: _Draft, targets_required: bool) -> None:
@@ -264,11 +246,16 @@ def _sequences(draft: _Draft) -> tuple[pl.DataFrame, list[str]]:
                 else "Treat it as a value that varies (leave it out of --static), or correct the data."
             )
         )
-    sequences = draft.steps.group_by(draft.series, maintain_order=True).agg(pl.col(moved).drop_nulls().first() if moved else [])
+    sequences = draft.steps[[draft.series]].head(1)
+    if moved or draft.steps[draft.series].n_unique() != 1:
+        sequences = draft.steps.group_by(draft.series, maintain_order=True).agg(
+            pl.col(moved).drop_nulls().first() if moved else []
+        )
     if draft.labels is not None:
         sequences = draft.labels.join(sequences, on=draft.series, how="full", coalesce=True).sort(draft.series)
     missing = [planned for planned in draft.fields(*roles) if planned.name not in sequences.columns]
-    return sequences.with_columns(pl.lit(None, _EMPTY_TYPES[planned.kind]).alias(planned.name) for planned in missing), moved
+    empty = [pl.Series(p.name, [None], _EMPTY_TYPES[p.kind]).new_from_index(0, sequences.height) for p in missing]
+    return with_columns(sequences, empty), moved
 
 
 def _varying(draft: _Draft, names: list[str]) -> pl.DataFrame:

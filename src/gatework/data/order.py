@@ -40,10 +40,11 @@ def sort_steps(steps: pl.DataFrame, series: str, time: str) -> tuple[pl.DataFram
         twice = ordered.filter((pl.col(series) == ordered[series][i]) & (pl.col(time) == ordered[time][i]))
         rows = twice[_ROW].to_list()
         if PART in twice.columns and twice[PART].n_unique() > 1:
+            parts = " and the ".join(twice[PART].unique(maintain_order=True).to_list())
             raise DataError(
-                f"The {' and the '.join(twice[PART].unique(maintain_order=True).to_list())} files share {same.sum()} rows, first "
-                f"series '{ordered[series][i]}' at {time} = {ordered[time][i]}. Expected files without a row in common: a model is "
-                f"judged on rows that it has not seen. Remove these rows from one of the files, or give one file and --test-share."
+                f"The {parts} files share {same.sum()} rows, first series '{ordered[series][i]}' at {time} = {ordered[time][i]}. "
+                f"Expected files without a row in common: a model is judged on rows that it has not seen. "
+                f"Remove these rows from one of the files, or give one file and --test-share."
             )
         raise DataError(
             f"Series '{ordered[series][i]}' has {len(rows)} rows at {time} = {ordered[time][i]}: "
@@ -57,7 +58,12 @@ def sort_steps(steps: pl.DataFrame, series: str, time: str) -> tuple[pl.DataFram
 
 def _is_rising(times: pl.Series) -> bool:
     """Whether each time is later than the one before: nothing to sort, nothing twice."""
-    return bool((np.diff(times.to_physical().to_numpy()) > 0).all())
+    return bool((np.diff(_ticks(times)) > 0).all())
+
+
+def _ticks(times: pl.Series) -> np.ndarray:
+    """The times as numbers, whatever their unit."""
+    return (times.cast(pl.Int64) if times.dtype.is_temporal() else times).to_numpy()
 
 
 def _zero(steps: pl.DataFrame, time: str) -> pl.Expr:
@@ -91,7 +97,7 @@ def _is_regular(steps: pl.DataFrame, series: str, time: str) -> bool:
     """Whether all steps of a single series are equally long."""
     if steps[series].n_unique() > 1:
         return False
-    sizes = np.diff(steps[time].to_physical().to_numpy())
+    sizes = np.diff(_ticks(steps[time]))
     return bool((sizes == sizes[:1]).all())
 
 

@@ -139,11 +139,15 @@ class Preparation:
         """The kept steps in their series, and the kept sequences, each a series of its own."""
         in_train = split.rows_of("train") if split is not None else np.zeros(len(rows), dtype=bool)
         times = time_numbers(table.steps[table.time])
-        place = Place(table_rows(table).only(rows, sequences), times[rows], in_train[rows], ~open_rows(table)[rows])
+        grouped = table_rows(table)
+        if not (rows.all() and sequences.all()):
+            grouped = grouped.only(rows, sequences)
+        place = Place(grouped, times[rows], in_train[rows], ~open_rows(table)[rows])
         count = int(sequences.sum())
         nowhere = np.zeros(count, dtype=bool)
         alone = Place(from_lengths(np.ones(count, dtype=np.int64)), np.zeros(count), nowhere, ~nowhere)
-        steps, whole = table.steps.filter(pl.Series(rows)), table.sequences.filter(pl.Series(sequences))
+        steps = table.steps if rows.all() else table.steps.filter(pl.Series(rows))
+        whole = table.sequences if sequences.all() else table.sequences.filter(pl.Series(sequences))
         return _View(steps, place), _View(whole, alone)
 
     def _targets(self, frame: pl.DataFrame) -> tuple[npt.NDArray[np.float32] | npt.NDArray[np.int64], FloatArray, list[str]]:

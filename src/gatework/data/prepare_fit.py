@@ -47,6 +47,8 @@ def kept(table: Table, names: set[str]) -> tuple[BoolArray, BoolArray]:
     """
     sequences = np.ones(table.sequences.height, dtype=bool)
     rows = np.ones(table.steps.height, dtype=bool)
+    if not names:
+        return rows, sequences
     for name in sorted(names):
         if name in table.steps.columns:
             rows &= ~_missing(table.steps[name])

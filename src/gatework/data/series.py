@@ -83,11 +83,19 @@ def iso_texts(times: pl.Series) -> pl.Series:
     return times.dt.to_string("iso:strict") if times.dtype.is_temporal() else times.cast(pl.String)
 
 
+def with_columns(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:
+    """The frame with these columns, by name in the place of its own or behind them.
+
+    `DataFrame.with_columns` starts a query each time, which for one window costs more than the network.
+    """
+    return pl.DataFrame(list(({column.name: column for column in frame} | {column.name: column for column in columns}).values()))
+
+
 def time_numbers(times: pl.Series) -> npt.NDArray[np.float64]:
     """Times as float64: seconds since the first one in the column, or the order itself."""
     if not times.dtype.is_temporal():
         return times.cast(pl.Float64).to_numpy()
-    ticks = times.cast(pl.Datetime("us")).to_physical().to_numpy()
+    ticks = times.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy()
     return (ticks - ticks.min()).astype(np.float64) / 1e6 if len(ticks) else np.zeros(0)
 
 

@@ -6,12 +6,13 @@ import polars as pl
 from gatework.data.table import Field
 from gatework.data.times import parse_times
 from gatework.errors import DataError
+from gatework.runs import FieldPlan
 
 TRUE_WORDS = ("true", "yes", "t", "y", "on", "1")
 FALSE_WORDS = ("false", "no", "f", "n", "off", "0")
 
 
-def to_kind(column: pl.Series, field: Field, time_format: str | None = None, *, is_new: bool = False) -> pl.Series:
+def to_kind(column: pl.Series, field: Field | FieldPlan, time_format: str | None = None, *, is_new: bool = False) -> pl.Series:
     """The column as Float64, String, Boolean or a time, gaps null.
 
     is_new: the data is not that of the training, whose kinds cannot be changed any more.

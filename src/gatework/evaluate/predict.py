@@ -5,8 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from gatework.data.dataset import Source, labels_to_predict, read_rows
+from gatework.data.dataset import Source, read_rows
 from gatework.data.future import append_horizon
+from gatework.data.labels import labels_to_predict
 from gatework.data.layout import build_table
 from gatework.data.samples import ForecastSamples, SequenceSamples
 from gatework.data.split import Split
@@ -69,7 +70,8 @@ class Predictor:
         notes = [*label_notes, *table.notes, *prepared.notes]
         if skipped:
             notes.append(f"{len(skipped)} series are shorter than the window and have no forecast: {', '.join(skipped[:5])}.")
-        without_truth = answers.drop("truth") if answers["truth"].is_null().all() else answers
+        is_unknown = answers["truth"].null_count() == answers.height
+        without_truth = answers[[name for name in answers.columns if name != "truth"]] if is_unknown else answers
         return Prediction(without_truth, tuple(notes))
 
 

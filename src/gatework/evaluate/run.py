@@ -95,7 +95,8 @@ def trained_on_note(own: Dataset, other: Dataset) -> tuple[str, ...]:
 
 def network_outputs(network: SequenceModel, samples: Samples) -> np.ndarray:
     """The head's output for every sample, in their order; no dropout, no gradients."""
-    network.eval()
+    if network.training:
+        network.eval()
     parts = []
     with torch.inference_mode():
         for start in range(0, len(samples), BATCH_SIZE):

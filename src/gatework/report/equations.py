@@ -84,7 +84,7 @@ TRACED_LEGEND = (
 
 SYMBOLS = Notation(
     "x_{{{}}}", "r_{{{}}}", "w_{{{}}}", "{}_{{t−1}}", "{}_t", " ⊙ ", "−", "{} ∕ {}",
-    functions={"sigmoid": "σ({})".format, "less": "{} < {}".format, "equal": "{} = {}".format},
+    underscore=" ", functions={"sigmoid": "σ({})".format, "less": "{} < {}".format, "equal": "{} = {}".format},
 )  # fmt: skip
 
 
@@ -95,8 +95,8 @@ def text_of(cell: Cell) -> CellText:
     equations = tuple(
         Equation(f"{left} = {right}", _meaning(cell, left.removesuffix("_t"))) for left, right in equations_as(cell, SYMBOLS)
     )
-    gates = "gate and part" if len(cell.gates) == 1 else "gates and parts"
-    words = f"The equations as they are computed; the {gates} have the names that the cell's declaration gives them."
+    parts = " Parts, u1 and so on, are what is used more than once." if any(line.meaning == "part" for line in equations) else ""
+    words = f"The equations as they are computed, written from the cell's declaration.{parts}"
     return CellText(cell.title, words, equations)
 
 
@@ -105,7 +105,7 @@ def _meaning(cell: Cell, name: str) -> str:
         return "output" if len(cell.states) > 1 else "output, and memory"
     if name in cell.states:
         return "state: the memory"
-    return "gate" if name in cell.gates else "used more than once"
+    return "gate" if name in cell.gates else "part"
 
 
 TOKEN = re.compile(r"_\{(?P<long>[^}]*)\}|_(?P<one>\w)|(?P<word>[A-Za-z]+)|(?P<other>[^A-Za-z_]+|_)")

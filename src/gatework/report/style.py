@@ -104,9 +104,10 @@ figcaption strong,.note strong,caption strong{color:var(--ink);font-weight:600}
 .flow .box strong{display:block;font-size:.875rem}
 .flow .box span{color:var(--muted)}
 .flow .arrow{flex:0 0 2rem;align-self:center;text-align:center;color:var(--muted);font-size:1.1rem}
-.equations{margin:1.4rem 0;display:grid;grid-template-columns:max-content 1fr;gap:.4rem 2rem;align-items:baseline;
+.equations{margin:1.4rem 0;display:grid;grid-template-columns:minmax(0,max-content) minmax(7rem,1fr);
+  gap:.4rem 2rem;align-items:baseline;
  overflow-x:auto}
-.equations .symbols{font-size:1.1rem;font-variant-numeric:lining-nums;white-space:nowrap}
+.equations .symbols{font-size:1.1rem;font-variant-numeric:lining-nums;padding-left:1.5rem;text-indent:-1.5rem}
 .equations .meaning{font:.875rem/1.45 var(--sans);color:var(--muted)}
 sub{font-size:.7em;line-height:0;vertical-align:-.3em}
 var{font-style:italic}

@@ -74,7 +74,9 @@ def _pictures(material: Material, looks: Looks) -> tuple[Picture, ...]:
     for figure in material.evaluation.figures if material.evaluation else ():
         name = slug(figure.name, ["training", *(picture.name for picture in pictures)])
         wide, narrow = (draw(figure, looks, width) for width in (WIDE, NARROW))
-        picture = _picture(name, plain_times(figure.title), plain_times(figure.caption), describe(figure), wide, narrow)
+        picture = _picture(
+            name, plain_times(figure.title), plain_times(figure.caption), plain_times(describe(figure)), wide, narrow
+        )
         is_forecast = isinstance(figure, LinesFigure) and any(line.style == "truth" for line in figure.lines)
         pictures.append(replace(picture, is_forecast=is_forecast))
     return tuple(pictures)

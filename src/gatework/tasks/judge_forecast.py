@@ -244,7 +244,7 @@ def horizon_figure(case: Case, truth: np.ndarray, answers: list[Answer]) -> Line
     return LinesFigure(
         name="error-by-horizon",
         title="Error at each step ahead",
-        caption="Mean absolute error over all forecasts of the judged part.",
+        caption="Mean absolute error over all forecasts that are scored.",
         x_label="steps ahead",
         y_label=f"MAE of {label(case)}",
         x=tuple(float(step) for step in range(1, truth.shape[1] + 1)),
@@ -259,7 +259,8 @@ def scatter(case: Case, truth: np.ndarray, model: Answer) -> ScatterFigure:
     return ScatterFigure(
         name="prediction-against-truth",
         title="Prediction against truth",
-        caption=f"{len(chosen)} of {counted(len(observed), 'predicted step')}, evenly spaced; on the diagonal the forecast is right.",
+        caption=f"{len(chosen)} of {counted(len(observed), 'predicted step')}, evenly spaced; on the diagonal the forecast "
+        "is right.",
         x_label=f"truth, {label(case)}",
         y_label=f"prediction, {label(case)}",
         x=tuple(float(value) for value in truth[..., 0].ravel()[chosen]),
@@ -279,14 +280,12 @@ def prediction_rows(prepared: Prepared, samples: ForecastSamples, values: np.nda
     ids = pl.Series("series", prepared.ids, dtype=pl.String)
     return pl.DataFrame(
         {
-            "series": ids.gather(np.repeat(samples.sequence, per_sample)),
-            "forecast_from": prepared.times.gather(np.repeat(samples.origin - 1, per_sample)),
-            "time": prepared.times.gather(np.repeat(rows, per_step)),
+            "series": ids[np.repeat(samples.sequence, per_sample)],
+            "forecast_from": prepared.times[np.repeat(samples.origin - 1, per_sample)],
+            "time": prepared.times[np.repeat(rows, per_step)],
             "step": np.tile(np.repeat(np.arange(1, horizon + 1), num_targets), num_samples),
-            "target": pl.Series(prepared.target_names, dtype=pl.String).gather(
-                np.tile(np.arange(num_targets), num_samples * horizon)
-            ),
-            "truth": pl.Series(truth).fill_nan(None),
+            "target": pl.Series(prepared.target_names, dtype=pl.String)[np.tile(np.arange(num_targets), num_samples * horizon)],
+            "truth": pl.Series(truth, nan_to_null=True),
             "prediction": values.astype(np.float64).ravel(),
         }
     )

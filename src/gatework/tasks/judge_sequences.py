@@ -144,7 +144,8 @@ def number_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
             ScatterFigure(
                 name=f"prediction-against-truth-{number + 1}",
                 title="Prediction against truth",
-                caption=f"{len(chosen)} of {len(observed)} sequence{'' if len(observed) == 1 else 's'}; on the diagonal the prediction is right.",
+                caption=f"{len(chosen)} of {len(observed)} sequence{'' if len(observed) == 1 else 's'}; on the diagonal the "
+                "prediction is right.",
                 x_label=f"truth, {label}",
                 y_label=f"prediction, {label}",
                 x=tuple(float(value) for value in truth[chosen, number]),

@@ -164,13 +164,13 @@ def plan_lengths(request: Request, table: Table, period: int, choices: Choices) 
         "horizon", request.horizon, max(1, min(season, longest // 20)), f"{unit}; the data has {longest} steps"
     )
     assert isinstance(horizon, int)
-    wanted = min(MAX_WINDOW, max(2 * season, 2 * horizon, 24))
+    wanted = min(MAX_WINDOW, max(3 * season, 2 * horizon, 24))
     most = max(1, int(longest * 0.7) // 3)
     window = choices.pick(
         "window",
         request.window,
         max(1, min(wanted, most)),
-        "two seasons or two horizons, at most a third of the training data",
+        "three seasons or two horizons, at most a third of the training data",
     )
     assert isinstance(window, int)
     return horizon, window

@@ -9,12 +9,12 @@ The gradients of the weights and of x are large products over all steps; they ar
 Lane states hold d(state after the tick); turn 0 is used alone.
 """
 
-from gatework.cells.graph import Symbol, ordered
+from gatework.cells.graph import Symbol
 from gatework.engine.cpu.arithmetic import Arithmetic
 from gatework.engine.cpu.forward import accumulate
 from gatework.engine.cpu.frame import Frame, emit_events, emit_groups, emit_tail_load
 from gatework.engine.cpu.ir import Function, Value, integer
-from gatework.engine.cpu.pointwise import RowStore, emit_row, only_units, plan_passes
+from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
 
 ZERO = integer(0)
 
@@ -61,7 +61,7 @@ def copy_in(frame: Frame, f: Function, scratch: Value, lane: Value, sequence: Va
     for number, name in enumerate(frame.program.cell.state_names):
         target = frame.lane_state(f, scratch, ZERO, number, lane)
         source = frame.pointer(f, f"d_final_{name}")
-        frame.fill_zero(f, target, ZERO)
+        frame.fill_zero(f, target)
         with f.when(f.make("i1", f"icmp ne {source}, null")):
             frame.copy(f, f.at(source, frame.lanes.dtype, f.mul(sequence, frame.slot(f, "units"))), target)
 
@@ -83,11 +83,25 @@ def row(frame: Frame) -> Function:
     outputs = list(dict.fromkeys([*program.sum_gradients, *program.state_gradients.values(), *program.weight_gradients.values()]))
     passes = plan_passes(outputs, frozenset(program.kept))
     emit_row(frame.row_of(f, passes, output_stores(frame, f), lambda leaf, u: load(frame, f, leaf, u)))
+    clear_padding(frame, f)
     for number, name in enumerate(program.cell.state_names):
         if name != "h" and program.has_means:
             source = frame.lane_state(f, f["scratch"], integer(1), number, f["lane"])
             frame.copy(f, source, frame.lane_state(f, f["scratch"], ZERO, number, f["lane"]))
     return f
+
+
+def clear_padding(frame: Frame, f: Function) -> None:
+    """Zeros in the sums' gradients behind the last unit: an infinite input times the padding's zeros is NaN there, and the
+    products that follow would bring it back.
+    """
+    lanes, padded = frame.lanes, frame.slot(f, "padded")
+    num_blocks = integer(len(frame.program.blocks))
+    first = f.at(frame.pointer(f, "d_sums"), lanes.dtype, f.mul(f.mul(f["entry"], num_blocks), padded))
+    with f.loop(frame.slot(f, "units"), padded) as k:
+        for block in range(len(frame.program.blocks)):
+            place = f.at(first, lanes.dtype, f.add(f.mul(integer(block), padded), k))
+            f.store(Value(lanes.dtype, lanes.literal(0.0)), place, lanes.bytes)
 
 
 def load(frame: Frame, f: Function, leaf: Symbol, u: Value) -> Value:
@@ -131,7 +145,7 @@ def output_stores(frame: Frame, f: Function) -> dict[Symbol, list[RowStore]]:
     for number, node in enumerate(program.sum_gradients):
         place = f.add(f.mul(f["entry"], integer(len(program.blocks))), integer(number))
         target = f.at(frame.pointer(f, "d_sums"), lanes.dtype, f.mul(place, padded))
-        stores.setdefault(node, []).append(store_sum(frame, f, target))
+        stores.setdefault(node, []).append(store_at(frame, f, target))
     for number, name in enumerate(program.cell.state_names):
         target = frame.lane_state(f, f["scratch"], own_turn(frame, name), number, f["lane"])
         stores.setdefault(program.state_gradients[name], []).append(store_at(frame, f, target))
@@ -145,19 +159,6 @@ def output_stores(frame: Frame, f: Function) -> dict[Symbol, list[RowStore]]:
 
         stores.setdefault(program.weight_gradients[name], []).append(add_to)
     return stores
-
-
-MAY_NOT_BE_FINITE = frozenset({"div", "log", "log1p", "sqrt", "exp"})
-"""Kinds of node that make infinity or NaN of the zeros in the padding."""
-
-
-def store_sum(frame: Frame, f: Function, target: Value) -> RowStore:
-    """A store of a sum's gradient, with zeros in the padding: it goes on into products, where 0 · NaN would get out."""
-    wanted = [*frame.program.sum_gradients, *frame.program.state_gradients.values()]
-    if not any(node.kind in MAY_NOT_BE_FINITE for node in ordered(wanted)):
-        return store_at(frame, f, target)
-    store = store_at(frame, f, target)
-    return lambda value, u: store(only_units(f, frame.lanes, value, u, frame.slot(f, "units")), u)
 
 
 def store_at(frame: Frame, f: Function, target: Value) -> RowStore:

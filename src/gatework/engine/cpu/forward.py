@@ -54,9 +54,7 @@ def copy_in(frame: Frame, f: Function, scratch: Value, now: Value, lane: Value, 
     """A sequence begins: its initial states go into the lane."""
     for number, name in enumerate(frame.program.cell.state_names):
         source = frame.row(f, f"initial_{name}", sequence, frame.slot(f, "units"))
-        target = frame.lane_state(f, scratch, now, number, lane)
-        frame.copy(f, source, target)
-        frame.fill_zero(f, target, frame.slot(f, "units"))
+        frame.copy(f, source, frame.lane_state(f, scratch, now, number, lane))
 
 
 def copy_out(frame: Frame, f: Function, scratch: Value, later: Value, lane: Value, sequence: Value) -> None:

@@ -132,11 +132,11 @@ class Frame:
             value = f.load(self.lanes.dtype, f.at(source, self.lanes.dtype, k), self.lanes.bytes)
             f.store(value, f.at(target, self.lanes.dtype, k), self.lanes.bytes)
 
-    def fill_zero(self, f: Function, lane_row: Value, first: Value) -> None:
-        """Zeros in a lane's row from `first` to its end; in the padding, the sequence before may have left a NaN."""
-        with f.loop(first, self.slot(f, "lane_stride")) as k:
+    def fill_zero(self, f: Function, target: Value) -> None:
+        """`units` zeros."""
+        with f.loop(integer(0), self.slot(f, "units")) as k:
             zero = Value(self.lanes.dtype, self.lanes.literal(0.0))
-            f.store(zero, f.at(lane_row, self.lanes.dtype, k), self.lanes.bytes)
+            f.store(zero, f.at(target, self.lanes.dtype, k), self.lanes.bytes)
 
 
 def emit_events(

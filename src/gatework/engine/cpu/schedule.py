@@ -54,6 +54,7 @@ class Schedule:
 @lru_cache(maxsize=64)
 def dense_schedule(steps: int, num_sequences: int, threads: int, backwards: bool) -> Schedule:
     """Equally long sequences in time-major order: entries are rows."""
+    steps = steps if num_sequences else 0
     parts = max(1, min(threads, num_sequences))
     bounds = np.linspace(0, num_sequences, parts + 1).astype(np.int64)
     tick = np.arange(steps, dtype=np.int64)
