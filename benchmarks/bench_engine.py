@@ -1,9 +1,10 @@
-"""The compiled engine against torch's own kernels: dense inference and training, ragged training, custom cells, one streaming step.
+"""The compiled engine against torch's own kernels: dense, ragged, custom cells, one streaming step.
 
     python benchmarks/bench_engine.py [--threads 2] [--seconds 3] [--out benchmarks/results/engine.json]
 
 Rivals are interleaved with ours in one run; the ratio is the median of the ratios pair by pair. FLOPs are 8·H·(I+H) per step and
-sequence for inference and three times as many for training, for an LSTM; the sgemm that they are held against is measured in the same run.
+sequence for inference and three times as many for training, for an LSTM; the sgemm that they are held against is measured in the
+same run.
 Refuses to time a kernel whose results differ from the reference.
 """
 
@@ -13,6 +14,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +123,7 @@ def dense(seconds: float) -> list[dict[str, object]]:
         leaf, gradient = x.clone().requires_grad_(), torch.randn(steps, batch, units)
         flops = steps * batch * 8 * units * (inputs + units)
         with torch.inference_mode():
-            inference = paired(lambda: ours(x), {"torch": lambda: theirs(x)}, seconds)["torch"]
+            inference = paired(partial(ours, x), {"torch": partial(theirs, x)}, seconds)["torch"]
         training = paired(trainer(ours, leaf, gradient), {"torch": trainer(theirs, leaf, gradient)}, seconds)["torch"]
         rows.append(
             {
@@ -196,6 +198,17 @@ def eager(layer: nn.Module, x: torch.Tensor, gradient: torch.Tensor) -> Callable
     return run
 
 
+def streaming(seconds: float) -> dict[str, object]:
+    """One step of 64 units, in µs, against torch.nn.LSTM and LSTMCell on one step."""
+    stream, out = gatework.LSTM(64, 64).stream(), torch.empty(64)
+    layer, cell, x = nn.LSTM(64, 64), nn.LSTMCell(64, 64), torch.randn(64)
+    zeros, flat = (torch.zeros(1, 1, 64), torch.zeros(1, 1, 64)), (torch.zeros(1, 64), torch.zeros(1, 64))
+    rivals = {"nn.LSTM": partial(layer, x.view(1, 1, 64), zeros), "nn.LSTMCell": partial(cell, x.view(1, 64), flat)}
+    with torch.inference_mode():
+        found = paired(partial(stream.step, x, out), rivals, seconds)
+    return {"ours_us": 1e3 * found["nn.LSTM"]["ours_ms"], **{name: row["ratio"] for name, row in found.items()}}
+
+
 def main() -> None:
     """Check, then measure, then write."""
     parser = argparse.ArgumentParser()
@@ -215,6 +228,8 @@ def main() -> None:
     results["dense"] = dense(options.seconds)
     results["ragged"] = ragged(options.seconds)
     print(results["ragged"], flush=True)
+    results["streaming"] = streaming(options.seconds)
+    print(results["streaming"], flush=True)
     results["cells"] = cells(options.seconds)
     for name in ("inference", "training"):
         ratios = [row[name] for row in results["dense"]]  # type: ignore[attr-defined]

@@ -211,7 +211,7 @@ def with_parts(labels: list[str], words: list[str | None]) -> Table:
         (forecast_table([50]), SplitPlan(kind="time", test=0.6, validation=0.4), ConfigError, ["below 1"]),
         (sequence_table([1] * 9, ["a"] * 9), TIME, ConfigError, ["by time", "--split-by stratified"]),
         (sequence_table([1] * 9, ["a"] * 9), SplitPlan(kind="group", column="lable"), ConfigError, ["'lable'", "mean 'label'"]),
-        (sequence_table([1] * 9, ["a"] * 9), BY_COLUMN, ConfigError, ["0 columns with the role 'split'", "--split-column COLUMN"]),
+        (sequence_table([1] * 9, ["a"] * 9), BY_COLUMN, ConfigError, ["0 columns", "--split-column COLUMN"]),
         (with_parts(["a"] * 4, ["train", "val", "tset", "test"]), BY_COLUMN, DataError, ["'tset'", "must say train", "Correct"]),
         (with_parts(["a"] * 4, ["train", "val", None, "test"]), BY_COLUMN, DataError, ["'None'", "must say train"]),
         (with_parts(["a"] * 4, ["train", "train", "val", "val"]), BY_COLUMN, DataError, ["test part", "is empty"]),

@@ -58,7 +58,9 @@ def _turns(seconds: npt.NDArray[np.datetime64], period: Period) -> FloatArray:
     if period == "hour of day":
         return share
     if period == "day of week":
-        return ((days.astype(np.int64) + 3) % 7 + share) / 7  # 1970-01-01 was a Thursday
+        of_week: FloatArray = ((days.astype(np.int64) + 3) % 7 + share) / 7  # 1970-01-01 was a Thursday
+        return of_week
     years = days.astype("datetime64[Y]")
     first, next_first = years.astype("datetime64[D]"), (years + 1).astype("datetime64[D]")
-    return ((days - first).astype(np.float64) + share) / (next_first - first).astype(np.float64)
+    of_year: FloatArray = ((days - first).astype(np.float64) + share) / (next_first - first).astype(np.float64)
+    return of_year

@@ -14,6 +14,7 @@ class Stream:
     Later changes of the layer have no effect. Many streams of one layer are independent of each other. Not for several threads
     at once.
 
+    >>> import gatework
     >>> stream = gatework.LSTM(3, 4).stream()
     >>> stream.step(torch.zeros(3)).shape
     torch.Size([4])

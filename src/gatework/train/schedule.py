@@ -12,7 +12,7 @@ def learning_rate(step: int, total_steps: int, peak: float) -> float:
     step: counted from 0. total_steps: of the whole training. peak: the largest rate.
 
     >>> [round(learning_rate(step, 10, 1.0), 2) for step in (0, 1, 5, 9)]
-    [1.0, 0.97, 0.41, 0.03]
+    [1.0, 0.99, 0.5, 0.01]
     >>> learning_rate(0, 100, 1.0)
     0.1
     """
