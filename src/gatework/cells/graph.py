@@ -162,12 +162,9 @@ class Graph:
 
     def mul(self, a: Term, b: Term) -> Symbol:
         a, b = self._two(a, b)
-        for one, other in ((a, b), (b, a)):
+        for one, other in ((a, b), (b, a)):  # 0 · a stays: it is NaN where a is infinite
             if is_number(one, 1.0):
                 return other
-            if is_number(one, 0.0):
-                # only adjoints multiply by a literal 0, and there 0 · anything means "does not depend"
-                return one
             if is_number(one, -1.0):
                 return self.neg(other)
         if a.kind == "neg":
