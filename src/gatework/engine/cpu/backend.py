@@ -14,14 +14,23 @@ from gatework.engine.rows import DenseRows, RaggedRows, Rows
 from gatework.errors import ConfigError
 
 PLAIN = (Tensor, torch.nn.Parameter)
-"""Tensors with memory of their own: subclasses, fake and traced ones go through the operator."""
+"""Tensors with memory of their own; fake tensors and other subclasses go through the operator."""
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def text_or_reason(cell: Cell) -> tuple[str, str | None]:
+    """The cell's canonical text, or why there is none: read while torch.compile traces, not traced."""
+    try:
+        return canonical_text(cell), None
+    except ConfigError as error:
+        return "", str(error)
 
 
 def why_not(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...]) -> str | None:
     """The reason why the compiled engine cannot run this layer, or None when it can."""
     if rows.values.device.type != "cpu":
         return "the compiled engine runs on the CPU"
-    if any(tensor.dtype != rows.values.dtype for tensor in weights[0].tensors()):
+    if any(tensor.dtype != rows.values.dtype for direction in weights for tensor in direction.tensors()):
         return "input and weights are of different types"
     return why_not_compiled(cell, weights[0])
 
@@ -34,11 +43,7 @@ def why_not_compiled(cell: Cell, weights: LayerWeights) -> str | None:
         return f"the compiled engine has no kernels for {weights.input.dtype}"
     if weights.projection is not None:
         return "the compiled engine has no projection yet"
-    try:
-        canonical_text(cell)
-    except ConfigError as error:
-        return str(error)
-    return None
+    return text_or_reason(cell)[1]
 
 
 def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: dict[str, Tensor]) -> RowsResult:
@@ -50,7 +55,7 @@ def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: dict
     offsets = given.sequences.offsets if isinstance(given, RaggedRows) else None
     outputs, finals = [], []
     for direction, own in enumerate(weights):
-        start = [initial[name][direction] for name in cell.states]
+        start = [initial[name][direction].to(given.values.dtype) for name in cell.states]  # under autocast they may differ
         y, *final = run_direction(cell, given.values, offsets, own, start, backwards=direction == 1)
         outputs.append(y)
         finals.append(final[: len(start)])
@@ -64,19 +69,30 @@ def run_direction(
     wants_states: bool = False,
 ) -> list[Tensor]:  # fmt: skip
     """y, the final states, and every other state after every step if wanted."""
-    text = canonical_text(cell)
+    text = text_or_reason(cell)[0]
     tensors = weights.tensors()
     needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (values, *tensors, *initial))
-    mode = mode_of(text, values, weights.recurrent.shape[1], needs_gradient)
-    if torch.compiler.is_compiling() or not all(type(tensor) in PLAIN for tensor in (values, *tensors, *initial)):
+    if is_traced((values, *tensors, *initial)):
+        # a graph may run with other sizes than it was traced with: it keeps whatever the size
+        mode = "keep" if needs_gradient else "inference"
         results: list[Tensor] = recurrent(values, tensors, initial, offsets, text, backwards, wants_states, mode)
     elif needs_gradient:
-        options = (text, backwards, wants_states, mode)
+        options = (text, backwards, wants_states, mode_of(text, values, weights.recurrent.shape[1]))
         counts = (len(tensors), len(initial))
         results = list(Eager.apply(counts, options, offsets, values, *tensors, *initial))  # type: ignore[no-untyped-call]
     else:
-        results = recurrent_now(values, tensors, initial, offsets, text, backwards, wants_states, mode)
+        results = recurrent_now(values, tensors, initial, offsets, text, backwards, wants_states, "inference")
     return results[: 1 + len(initial) + (len(initial) - 1 if wants_states else 0)]
+
+
+def is_traced(tensors: tuple[Tensor, ...]) -> bool:
+    """Whether something looks on that must see an operator: a compiler, a tracer, a dispatch mode, a tensor subclass."""
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._get_tracing_state() is not None
+        or not all(type(tensor) in PLAIN for tensor in tensors)
+    )
 
 
 def pool_in_words() -> str:

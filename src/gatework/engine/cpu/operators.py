@@ -65,10 +65,8 @@ def frame_of(cell: str, x: Tensor) -> Frame:
     return make_frame(program_of(cell), machine(), "float" if x.dtype == torch.float32 else "double", "inference")
 
 
-def mode_of(cell: str, x: Tensor, units: int, needs_gradient: bool) -> str:
-    """Keep for backward, run forward again in backward, or neither."""
-    if not needs_gradient:
-        return "inference"
+def mode_of(cell: str, x: Tensor, units: int) -> str:
+    """Keep what backward needs, or run forward again in backward."""
     entries = x.shape[:-1].numel()
     return "keep" if kept_bytes(program_of(cell), entries, units, x.element_size()) <= KEEP_BYTES else "recompute"
 
@@ -130,9 +128,11 @@ def _(
     y = x.new_empty(*x.shape[:-1], units)
     finals = [torch.empty_like(state, memory_format=torch.contiguous_format) for state in initial]
     states = [torch.empty_like(y) for _ in initial[1:]] if wants_states else []
-    if mode != "keep":
-        # compiled graphs always keep, so that shapes are known: see mode_of's caller
+    if mode == "inference":
         return [y, *finals, *states]
+    if mode == "recompute":
+        # the states at the beginning of each chunk: how many there are depends on the lengths
+        return [y, *finals, *states, x.new_empty([torch.library.get_ctx().new_dynamic_size() for _ in range(3)])]
     entries = y.numel() // units
     padded = padded_to(units, frame.lanes.width)
     kept = x.new_empty(entries, len(program.kept), padded)
