@@ -1,6 +1,6 @@
 """The compiled engine against torch's own kernels: dense, ragged, custom cells, one streaming step.
 
-    python benchmarks/bench_engine.py [--threads 2] [--seconds 3] [--out benchmarks/results/engine.json]
+    python benchmarks/bench_engine.py [--threads 2] [--seconds 1] [--out benchmarks/results/engine.json]
 
 Rivals are interleaved with ours in one run; the ratio is the median of the ratios pair by pair. FLOPs are 8·H·(I+H) per step and
 sequence for inference and three times as many for training, for an LSTM; the sgemm that they are held against is measured in the
@@ -213,7 +213,7 @@ def main() -> None:
     """Check, then measure, then write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/engine.json"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

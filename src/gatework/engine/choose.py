@@ -85,6 +85,7 @@ def warn_if_slow(choice: Choice) -> None:
     _said.add(choice.reason)
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # read while torch.compile traces, not traced
 def _transformed() -> str | None:
     """The transform under which torch's kernels would be wrong or refuse, or None."""
     if torch._C._functorch.peek_interpreter_stack() is not None:

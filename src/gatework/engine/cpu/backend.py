@@ -55,7 +55,7 @@ def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: dict
     offsets = given.sequences.offsets if isinstance(given, RaggedRows) else None
     outputs, finals = [], []
     for direction, own in enumerate(weights):
-        start = [initial[name][direction].to(given.values.dtype) for name in cell.states]  # under autocast they may differ
+        start = [of_type(initial[name][direction], given.values.dtype) for name in cell.states]
         y, *final = run_direction(cell, given.values, offsets, own, start, backwards=direction == 1)
         outputs.append(y)
         finals.append(final[: len(start)])
@@ -83,6 +83,11 @@ def run_direction(
     else:
         results = recurrent_now(values, tensors, initial, offsets, text, backwards, wants_states, "inference")
     return results[: 1 + len(initial) + (len(initial) - 1 if wants_states else 0)]
+
+
+def of_type(state: Tensor, dtype: torch.dtype) -> Tensor:
+    """Under autocast, initial states may be of another type than the input."""
+    return state if state.dtype == dtype else state.to(dtype)
 
 
 def is_traced(tensors: tuple[Tensor, ...]) -> bool:
