@@ -43,7 +43,8 @@ def why_not_compiled(cell: Cell, weights: LayerWeights) -> str | None:
         return f"the compiled engine has no kernels for {weights.input.dtype}"
     if weights.projection is not None:
         return "the compiled engine has no projection yet"
-    return text_or_reason(cell)[1]
+    reason: str | None = text_or_reason(cell)[1]
+    return reason
 
 
 def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: dict[str, Tensor]) -> RowsResult:

@@ -54,10 +54,12 @@ def in_entry_order(values: Tensor, rows: Tensor | None) -> Tensor:
 
 
 def in_step_order(entries: Tensor, rows: Tensor | None, like: Tensor) -> Tensor:
-    """Entries back at their steps, shaped like the input but for the last axis."""
+    """Entries back at their steps, shaped like the input but for the last axis. Takes `entries` over: no view is made, since
+    autograd refuses in-place changes of outputs that are views.
+    """
     if rows is not None:
         entries = torch.empty_like(entries).index_copy_(0, rows, entries)
-    return entries.view(*like.shape[:-1], entries.shape[-1])
+    return entries.resize_(*like.shape[:-1], entries.shape[-1])
 
 
 def frame_of(cell: str, x: Tensor) -> Frame:
