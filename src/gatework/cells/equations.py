@@ -1,5 +1,6 @@
 """A cell as a traced set of equations, with a text that says all of it: the text travels where a Python function cannot."""
 
+import hashlib
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, cast
 from gatework.cells import functions
 from gatework.cells.cell import Cell, Names
 from gatework.cells.functions import Operand
-from gatework.cells.graph import FUNCTIONS, Graph, Symbol, ordered
+from gatework.cells.graph import COMMUTATIVE, FUNCTIONS, Graph, Symbol, ordered
 from gatework.errors import ConfigError
 
 
@@ -52,14 +53,15 @@ def trace(cell: Cell) -> Equations:
             leaves("s", "state", cell.states),
             leaves("w", "unit weight", cell.unit_weights),
         )
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise ConfigError(
             f"The step of cell '{cell.name}' cannot be traced: {error} "
             f"Expected straight-line arithmetic with the functions of gatework.cells. Rewrite the step."
         ) from error
-    if set(new) != set(cell.states):
+    if not isinstance(new, Mapping) or set(new) != set(cell.states):
+        given = f"the states {', '.join(new)}" if isinstance(new, Mapping) else f"a {type(new).__name__}"
         raise ConfigError(
-            f"The step of cell '{cell.name}' gives the states {sorted(new)}; declared are {sorted(cell.states)}. "
+            f"The step of cell '{cell.name}' gives {given}; declared are the states {', '.join(cell.states)}. "
             f"Return a dict with exactly the declared states."
         )
     return Equations(
@@ -68,24 +70,49 @@ def trace(cell: Cell) -> Equations:
 
 
 def to_text(equations: Equations) -> str:
-    """One line per value, `number = kind arguments`, numbered in the order in which they are computed."""
+    """One line per value, `number = kind arguments`, numbered in the order in which they are computed.
+
+    The order depends on the equations alone, not on the order in which the step built them.
+    """
     lines = [
         "gates " + " ".join(equations.gates),
         "states " + " ".join(equations.state_names),
         "unit_weights " + " ".join(equations.unit_weights),
     ]
+    arguments = canonical_arguments(equations)
     place: dict[Symbol, int] = {}
-    for node in ordered(equations.states.values()):
+
+    def write(node: Symbol) -> None:
+        if node in place:
+            return
+        for arg in arguments[node]:
+            write(arg)
         place[node] = len(place)
-        if node.kind == "number":
-            said = f"number {node.value.hex()}"
-        elif node.args:
-            said = " ".join([node.kind, *(str(place[arg]) for arg in node.args)])
-        else:
-            said = f"{node.kind} {node.name}"
-        lines.append(f"{place[node]} = {said}")
+        words = [str(place[arg]) for arg in arguments[node]]
+        lines.append(" ".join([f"{place[node]} = {node.kind}", *words, *leaf_words(node)]))
+
+    for node in equations.states.values():
+        write(node)
     lines += [f"{name} := {place[node]}" for name, node in equations.states.items()]
     return "\n".join(lines)
+
+
+def canonical_arguments(equations: Equations) -> dict[Symbol, tuple[Symbol, ...]]:
+    """The arguments of each node; where their order does not matter, in the order of what they are made of."""
+    made_of: dict[Symbol, str] = {}
+    arguments: dict[Symbol, tuple[Symbol, ...]] = {}
+    for node in ordered(equations.states.values()):
+        args = tuple(sorted(node.args, key=made_of.__getitem__)) if node.kind in COMMUTATIVE else node.args
+        said = " ".join([node.kind, *leaf_words(node), *(made_of[arg] for arg in args)])
+        made_of[node], arguments[node] = hashlib.sha256(said.encode()).hexdigest(), args
+    return arguments
+
+
+def leaf_words(node: Symbol) -> list[str]:
+    """What a leaf says of itself: its name, or every bit of its number."""
+    if node.args:
+        return []
+    return [node.value.hex() if node.kind == "number" else node.name]
 
 
 @lru_cache(maxsize=256)

@@ -29,7 +29,7 @@ class Tick:
     recurrent_sums: Tensor
 
 
-@torch.compiler.disable  # a compiler would unroll the loop over ticks
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # a compiler would unroll the loop over ticks
 def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: States) -> RowsResult:
     """One layer, all its directions (backwards is the second).
 
