@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
 from torch import Tensor
 
 from engine_cases import (
@@ -14,9 +15,12 @@ from engine_cases import (
     MIXED,
     Case,
     Outcome,
+    Program,
     as_dtype,
+    build,
     compiled,
     compiled_results,
+    expressions,
     guarded_memory,
     make_case,
     outcome,
@@ -25,7 +29,7 @@ from engine_cases import (
     roundings,
     truth,
 )
-from gatework.cells import CELLS, Cell, Names, lstm, rnn, rnn_relu
+from gatework.cells import CELLS, Cell, Names, lstm, rnn, rnn_relu, tanh
 from gatework.engine.cpu.machine import TARGETS, machine
 from gatework.errors import ConfigError
 
@@ -212,9 +216,9 @@ def test_a_layer_without_any_product_is_its_states_alone() -> None:
     check(case)
 
 
-@pytest.mark.parametrize("given", ["x", "initial", "d_outputs"])
+@pytest.mark.parametrize("which", ["x", "initial", "d_outputs"])
 @pytest.mark.parametrize("form", ["dense", "ragged"])
-def test_strided_and_broadcast_tensors_are_read_as_they_are(given: str, form: str) -> None:
+def test_strided_and_broadcast_tensors_are_read_as_they_are(which: str, form: str) -> None:
     case = make_case(lstm, lengths=[4, 4, 4], dense=form == "dense", hidden_size=5, dtype=torch.float64)
 
     def spread(tensor: Tensor) -> Tensor:
@@ -226,10 +230,10 @@ def test_strided_and_broadcast_tensors_are_read_as_they_are(given: str, form: st
         assert torch.equal(view, tensor)
         return view
 
-    changed = spread(getattr(case, given)) if given == "x" else [spread(tensor) for tensor in getattr(case, given)]
-    if given != "d_outputs":
-        changed = changed.requires_grad_() if given == "x" else [tensor.requires_grad_() for tensor in changed]
-    plain, strided = compiled(case).all(), compiled(replace(case, **{given: changed})).all()
+    changed = spread(getattr(case, which)) if which == "x" else [spread(tensor) for tensor in getattr(case, which)]
+    if which != "d_outputs":
+        changed = changed.requires_grad_() if which == "x" else [tensor.requires_grad_() for tensor in changed]
+    plain, strided = compiled(case).all(), compiled(replace(case, **{which: changed})).all()
     assert all(torch.equal(strided[name], value) for name, value in plain.items())
     broadcast = [gradient[..., :1].expand_as(gradient) for gradient in case.d_outputs]
     written_out = [gradient.contiguous() for gradient in broadcast]
@@ -243,6 +247,26 @@ def test_a_lazily_negated_input_is_read_with_its_sign() -> None:
     assert lazy.is_neg()
     mine = compiled_results(replace(case, x=lazy))
     assert torch.equal(mine[0], compiled_results(case)[0])
+
+
+def cell_of_programs(first: Program, second: Program) -> Cell:
+    """A cell of two random expressions; tanh keeps the states from growing."""
+
+    def step(x: Names, r: Names, s: Names, w: Names) -> dict[str, Any]:
+        leaves = [x.a, r.a, x.b + r.b, r.c, s.h, s.c, w.u]
+        return {"h": tanh(build(first, leaves)), "c": tanh(build(second, leaves[::-1]))}
+
+    return Cell("random", "Random equations", ("a", "b", "c"), ("h", "c"), step, ("u",))
+
+
+@pytest.mark.slow
+@settings(max_examples=50)
+@given(expressions(), expressions())
+def test_any_equations_compile_to_what_they_say(first: Program, second: Program) -> None:
+    case = make_case(cell_of_programs(first, second), lengths=[3, 0, 2, 4], hidden_size=11)
+    mine, exact = compiled(case).all(), truth(case).all()
+    # float64: random equations cancel badly at times; a wrong rule or a lost value is wrong in the first place
+    assert max(roundings(mine[name], value) for name, value in exact.items()) < 1e6
 
 
 def test_every_cell_of_the_list_is_checked_here() -> None:

@@ -5,6 +5,7 @@ LLVM, and the source of this
 folder. The folder can be written by its owner only; anything else, or a damaged entry, and the kernel is compiled again.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -136,12 +137,12 @@ def cache_folder() -> Path | None:
     wanted = os.environ.get("GATEWORK_CACHE")
     if wanted == "":
         return None
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(wanted) if wanted else Path(base) / "gatework" / "kernels"
     try:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        folder = Path(wanted) if wanted else Path(base) / "gatework" / "kernels"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         status = folder.stat()
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
         return None
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         return None
@@ -157,7 +158,12 @@ def _read_cache(name: str) -> bytes | None:
     except OSError:
         return None
     digest, code = data[:32], data[32:]
-    return code if hashlib.sha256(code).digest() == digest else None
+    return code if _digest(name, code) == digest else None
+
+
+def _digest(name: str, code: bytes) -> bytes:
+    """Of an entry, its name included: another kernel's code under this name is damage, too."""
+    return hashlib.sha256(name.encode() + code).digest()
 
 
 def _write_cache(name: str, code: bytes) -> None:
@@ -166,8 +172,9 @@ def _write_cache(name: str, code: bytes) -> None:
         return
     temporary = folder / f".{name}.{os.getpid()}.{threading.get_ident()}"
     try:
-        temporary.write_bytes(hashlib.sha256(code).digest() + code)
+        temporary.write_bytes(_digest(name, code) + code)
         temporary.replace(folder / f"{name}.kernel")
     except OSError:
         # a full disk or a read-only home costs half a second per process, not the result
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
