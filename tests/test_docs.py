@@ -83,7 +83,7 @@ class Finished:
 def run_gatework(arguments: list[str], folder: Path) -> Finished:
     """One command of gatework in a folder: the function behind the installed script, in this process, where torch is loaded once.
 
-    That it runs in a process of its own, too, is tested in test_cli.py.
+    That it runs in a process of its own, too, is tested in test_cli_stopped.py.
     """
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
