@@ -10,8 +10,9 @@ from sklearn import metrics
 
 from gatework.errors import ConfigError, DataError, RunError
 from gatework.evaluate import compare_runs, evaluate_run
+from gatework.evaluate.run import describe
 from gatework.model import load_weights
-from gatework.runs import Evaluation, Manifest, RunFolder, SplitRecord
+from gatework.runs import Evaluation, Manifest, Plan, RunFolder, SplitRecord
 from gatework.train import Request
 from refusals import refusal
 from small_runs import CLASSES, QUICK, latches, means, sites, trained, waves
@@ -101,6 +102,13 @@ def test_the_simple_baselines_are_those_of_a_slow_loop(data, evaluation, rows):
     for name, predicted in answers.items():
         assert table[name] == pytest.approx(np.abs(np.array(truth) - np.array(predicted)).mean(), rel=1e-9), name
     assert list(table) == ["LSTM", *answers, "ridge on the window"]
+
+
+def test_the_model_is_described_in_words(run):
+    plan = run.read("config.json", Plan)
+    assert describe(plan) == "The trained model: one layer of 8 units."
+    small = plan.model_copy(update={"model": plan.model.model_copy(update={"hidden_size": 1, "num_layers": 2})})
+    assert describe(small) == "The trained model: 2 layers of 1 unit."
 
 
 def test_every_interval_holds_its_value(evaluation):

@@ -357,10 +357,11 @@ def test_a_look_names_columns_that_hold_the_answer() -> None:
     frame = pl.DataFrame(
         {"t": range(300), "load": x, "double": 2 * x + 1, "tomorrow": np.append(x[24:], np.zeros(24)), "fair": x[::-1].copy()}
     )
-    frame = frame.with_columns(tomorrow=pl.when(pl.int_range(300) < 276).then("tomorrow"))
+    frame = frame.with_columns(tomorrow=pl.when(pl.int_range(300) < 276).then("tomorrow"), next=pl.col("load").shift(-1))
     leaks = {leak.column: leak.reason for leak in describe(table_of(frame, "load"), plan_of(frame, "load")).leaks}
-    assert set(leaks) == {"double", "tomorrow"}
+    assert set(leaks) == {"double", "tomorrow", "next"}
     assert "24 steps ahead" in leaks["tomorrow"]
+    assert "1 step ahead" in leaks["next"]
 
 
 def test_beijing_from_file_to_table_matches_a_reading_by_hand(data_folder: Path) -> None:

@@ -151,7 +151,8 @@ def _why_leak(frame: pl.DataFrame, series: str, column: str, target: str, is_for
         later = frame.select(pl.col(target).shift(-shift).over(series)).to_series()
         same = (frame[column] == later).drop_nulls()
         if len(same) > 10 and same.mean() == 1.0 and frame[column].n_unique() > 2:
-            return f"Column '{column}' is the target '{target}' {shift} steps ahead: it would not be known when forecasting."
+            steps = "step" if shift == 1 else "steps"
+            return f"Column '{column}' is the target '{target}' {shift} {steps} ahead: it would not be known when forecasting."
     return ""
 
 

@@ -119,7 +119,8 @@ def irregularity_notes(steps: pl.DataFrame, series: str, time: str) -> list[str]
         f"{row['from']} to {row['to']}" + (f" in '{row[series]}'" if many else "") for row in gaps.head(3).iter_rows(named=True)
     )
     usual = f"{middle:g}" if is_number else duration_text(middle)
-    note = f"The steps are not all alike: usually {usual}, but {gaps.height} of {sizes.height} are longer"
+    verb = "is" if gaps.height == 1 else "are"
+    note = f"The steps are not all alike: usually {usual}, but {gaps.height} of {sizes.height} {verb} longer"
     note += f" and {short} shorter" if short else ""
     return [note + (f"; the longest from {where}." if where else ".")]
 

@@ -115,7 +115,8 @@ def describe(plan: Plan) -> str:
     model = plan.model
     layers = f"{model.num_layers} layers" if model.num_layers > 1 else "one layer"
     directions = ", both directions" if model.bidirectional else ""
-    return f"The trained model: {layers} of {model.hidden_size} units{directions}."
+    units = "1 unit" if model.hidden_size == 1 else f"{model.hidden_size} units"
+    return f"The trained model: {layers} of {units}{directions}."
 
 
 def judge(trained: TrainedModel, own: Dataset, judged: Samples, model: Answer, part: Part | Literal["new"]) -> Evaluation:
