@@ -3,13 +3,15 @@
 import math
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from gatework.cells import Cell
-from gatework.engine import DirectionTrace, LayerWeights, Rows, lay_out, run_rows, trace_layer, why_not_compiled
+from gatework.engine import DirectionTrace, LayerWeights, RaggedRows, Rows, lay_out, run_rows, trace_layer, why_not_compiled
 from gatework.errors import ConfigError, ShapeError
+from gatework.layers.episodes import find_episodes, rejoined
 from gatework.layers.inputs import Input, States, check_states, check_values, from_rows, to_rows
 from gatework.layers.options import StackOptions, check_options
 from gatework.layers.stream import Stream
@@ -136,15 +138,19 @@ class RecurrentStack(nn.Module):
                 found[field] = weight
         return LayerWeights(**found, unit=unit)
 
-    def forward(self, x: Input, hx: States | None = None) -> tuple[Input, States]:
+    def forward(self, x: Input, hx: States | None = None, *, resets: Input | None = None) -> tuple[Input, States]:
         """Outputs of the last layer in the form of the input, and the final states as torch returns them.
 
         hx: initial states, h_0 or (h_0, c_0), each (num_layers * num_directions, batch, size); zeros when left out.
+        resets: bool, one per step in the form of the input without its last axis. Where True, a new episode begins: the states
+            before this step are zeros, and backwards those after it; no value and no gradient crosses.
+        Raises ShapeError for an input, states or flags of another shape, type or device.
         """
         rows = to_rows(x, self.batch_first)
         is_batched = not (isinstance(x, Tensor) and x.dim() == 2)
         states = self._initial(rows, hx, is_batched)
-        outputs, finals = self._run(rows, states)
+        run = self._run if resets is None else partial(self._run_episodes, resets, x)
+        outputs, finals = run(rows, states)
         if not is_batched:
             finals = {name: state.squeeze(1) for name, state in finals.items()}
         returned = tuple(finals[name] for name in self.cell.states)
@@ -185,21 +191,34 @@ class RecurrentStack(nn.Module):
                 rows = result.outputs
         return rows, {name: torch.cat([final[name] for final in finals]) for name in states}
 
-    def trace(self, x: Ragged, hx: States | None = None) -> Trace:
+    def _run_episodes(self, resets: Input, x: Input, rows: Rows, states: dict[str, Tensor]) -> tuple[Rows, dict[str, Tensor]]:
+        """All layers on the episodes that the flags cut; every layer begins anew at the same steps."""
+        steps = rows.ragged()
+        episodes = find_episodes(resets, x, steps.sequences, self.batch_first)
+        if episodes is None:
+            return self._run(rows, states)
+        cut = RaggedRows(Ragged(steps.values, episodes.offsets))
+        outputs, finals = self._run(cut, episodes.initial(states, self.num_directions))
+        return steps.with_values(outputs.ragged().values), episodes.final(finals, self.num_directions)
+
+    def trace(self, x: Ragged, hx: States | None = None, *, resets: Ragged | None = None) -> Trace:
         """Every state and gate sum at every step of every layer, without dropout.
 
-        x: values (total_steps, input_size). hx: as in forward.
+        x: values (total_steps, input_size). hx, resets: as in forward.
         """
         if not isinstance(x, Ragged):
             raise ShapeError(f"trace got a {type(x).__name__}; expected a Ragged. Wrap one sequence with Ragged.one(x).")
         states = self._initial(to_rows(x, self.batch_first), hx, is_batched=True)
+        whole, episodes = x, None if resets is None else find_episodes(resets, x, x, self.batch_first)
+        if episodes is not None:
+            x, states = Ragged(x.values, episodes.offsets), episodes.initial(states, self.num_directions)
         traced = []
         for layer in range(self.num_layers):
             first = layer * self.num_directions
             initial = tuple({name: state[first + i] for name, state in states.items()} for i in range(self.num_directions))
             directions = trace_layer(self.cell, x, self._weights(layer), initial)
             x = x.with_values(torch.cat([direction.states["h"].values for direction in directions], dim=-1))
-            traced.append(directions)
+            traced.append(directions if episodes is None else tuple(rejoined(direction, whole) for direction in directions))
         return Trace(tuple(traced))
 
     def stream(self, batch: int | None = None) -> Stream:

@@ -75,7 +75,19 @@ class Stream:
         for layer, saved in zip(self.layers, state, strict=True):
             layer.restore(saved)
 
-    def reset(self) -> None:
-        """Back to zero states."""
+    def reset(self, which: Tensor | None = None) -> None:
+        """Back to zero states: a new episode begins.
+
+        which: (batch,) bool, True for the sequences that begin anew; all when left out.
+        Raises ShapeError for another shape or type.
+        """
+        batch = self.layers[0].batch
+        if which is None:
+            which = torch.ones(batch, dtype=torch.bool)
+        elif which.dtype is not torch.bool or tuple(which.shape) != (batch,):
+            raise ShapeError(
+                f"which has shape {tuple(which.shape)} and type {which.dtype}; expected ({batch},) and torch.bool, one flag per "
+                f"sequence of the stream. Convert it with .bool(), or leave it out to reset all."
+            )
         for layer in self.layers:
-            layer.restore({name: torch.zeros_like(tensor) for name, tensor in layer.saved_state().items()})
+            layer.restore({name: tensor.masked_fill(which[:, None], 0.0) for name, tensor in layer.saved_state().items()})
