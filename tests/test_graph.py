@@ -14,10 +14,11 @@ from engine_cases import ALL_CELLS, MIXED, ONE, POSITIVE, TWO, Program, build, e
 from gatework.cells import CELLS, Cell, Names, exp, less, maximum, minimum, sigmoid, tanh, where
 from gatework.cells.equations import canonical_text, cell_of, from_text, trace
 from gatework.cells.gradient import RULES, adjoints
-from gatework.cells.graph import Graph, Symbol, ordered
+from gatework.cells.graph import Graph, ordered
 from gatework.engine.cpu.program import program_of
 from gatework.errors import ConfigError
 from gatework.layers import Recurrent
+from graph_values import evaluate
 
 
 def numbers_for(cell: Cell) -> tuple[Names, Names, Names, Names]:
@@ -150,24 +151,6 @@ def test_what_changes_nothing_is_left_out_and_what_may_change_something_stays() 
 
 LEAVES = ("a", "b", "c")
 
-EVALUATE: dict[str, Callable[..., Tensor]] = {
-    "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "neg": torch.neg, "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh, "relu": torch.relu, "exp": torch.exp, "log": torch.log, "log1p": torch.log1p, "sqrt": torch.sqrt,
-    "floor": torch.floor, "minimum": torch.minimum, "maximum": torch.maximum, "less": torch.lt, "equal": torch.eq,
-    "where": torch.where, "mean": lambda a: a.mean(-1, keepdim=True).expand_as(a),
-}  # fmt: skip
-
-
-def evaluate(wanted: list[Symbol], known: dict[Symbol, Tensor]) -> list[Tensor]:
-    """Nodes on tensors by torch's own functions; independent of the engines."""
-    known = dict(known)
-    like = next(iter(known.values()))
-    for node in ordered(wanted, frozenset(known)):
-        if node not in known:
-            is_number = node.kind == "number"
-            known[node] = torch.full_like(like, node.value) if is_number else EVALUATE[node.kind](*(known[a] for a in node.args))
-    return [known[node] for node in wanted]
-
 
 @settings(max_examples=150)
 @given(expressions(), integers(0, 100))
@@ -192,7 +175,7 @@ def test_gradient_rules_equal_autograd_on_any_expression(program: Program, seed:
 
 
 def test_every_kind_of_node_has_a_gradient_rule_that_is_tested() -> None:
-    tested = {*ONE, *TWO, "div", "log", "log1p", "sqrt", "where", "less"}
+    tested = {*ONE, *TWO, "div", "log", "log1p", "sqrt", "where", "less", "product"}  # the last one in test_cell_products.py
     assert tested == set(RULES)
     used = {node.kind for cell in ALL_CELLS for node in ordered(trace(cell).states.values()) if node.args}
     assert used <= set(RULES)

@@ -34,8 +34,11 @@ class Names:
 
 
 Step = Callable[[Names, Names, Names, Names], Mapping[str, Operand]]
-"""step(x, r, s, w) -> the new states. x, r: what the input and the recurrence add to each gate, biases included;
-s: the states one step ago; w: the weights that each unit has of its own."""
+"""step(x, r, s, w) -> the new states. x, r: what the input and the recurrence add to each gate, biases included, and in x the
+inputs that bypass the gates; s: the states one step ago; w: the weights that each unit has of its own, and the matrices."""
+
+TORCH_MATRICES = ("ih", "hh", "hr")
+"""A matrix is the parameter `weight_NAME`; these names are those of torch's own weights."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Cell:
     unit_start: unit weights that start at a number instead of being drawn.
     initial_bias: gates whose input bias starts at a number instead of being drawn (their recurrent bias then starts at 0).
     paper: where the equations come from.
+    matrices: names of learned matrices (hidden_size, hidden_size), for products inside the step: `w.NAME @ (reset * s.h)`.
+    inputs: names of the last columns of the layer's input, one column each. They do not go into the gates' products; the step
+        reads them as `x.NAME`, one number for all units of a sequence.
+    shared_gates: gates of which the cells of a block have one in common, where the layer has `cells_per_block` above 1.
+    input_only: gates without a recurrent product: they have no rows in the layer's `weight_hh` and `bias_hh`, and no `r.NAME`.
     Raises ConfigError for a declaration that contradicts itself.
     """
 
@@ -62,6 +70,15 @@ class Cell:
     initial_bias: Mapping[str, float] = field(default_factory=dict, hash=False)
     paper: str = ""
     unit_start: Mapping[str, float] = field(default_factory=dict, hash=False)
+    matrices: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    shared_gates: tuple[str, ...] = ()
+    input_only: tuple[str, ...] = ()
+
+    @property
+    def recurrent_gates(self) -> tuple[str, ...]:
+        """The gates that have a recurrent product, in the order of the blocks."""
+        return tuple(gate for gate in self.gates if gate not in self.input_only)
 
     def __post_init__(self) -> None:
         if not self.gates or len(set(self.gates)) < len(self.gates):
@@ -83,3 +100,28 @@ class Cell:
                 f"Cell '{self.name}' sets an initial bias for {', '.join(unknown)}; its gates are {', '.join(self.gates)}. "
                 f"Correct the name in initial_bias."
             )
+        self._check_shared_names()
+        for option in ("shared_gates", "input_only"):
+            unknown = [gate for gate in getattr(self, option) if gate not in self.gates]
+            if unknown:
+                raise ConfigError(
+                    f"Cell '{self.name}' names {', '.join(unknown)} in {option}; its gates are {', '.join(self.gates)}. "
+                    f"Correct the name in {option}."
+                )
+
+    def _check_shared_names(self) -> None:
+        """ConfigError where one attribute of x or of w would stand for two things, or one parameter for two weights."""
+        reserved = [name for name in self.matrices if name in TORCH_MATRICES]
+        if reserved:
+            raise ConfigError(
+                f"Cell '{self.name}' names a matrix '{reserved[0]}'; expected another name than {', '.join(TORCH_MATRICES)}: "
+                f"torch's own weights have these. Rename it."
+            )
+        for letter, one, other in (("w", "unit_weights", "matrices"), ("x", "gates", "inputs")):
+            names = [*getattr(self, one), *getattr(self, other)]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ConfigError(
+                    f"Cell '{self.name}' names {', '.join(twice)} twice in {one} and {other}; the step reads both as "
+                    f"{letter}.NAME, so each name can stand for one thing. Rename one."
+                )

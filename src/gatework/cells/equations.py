@@ -4,25 +4,31 @@ import hashlib
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from gatework.cells import functions
 from gatework.cells.cell import Cell, Names
 from gatework.cells.functions import Operand
 from gatework.cells.graph import COMMUTATIVE, FUNCTIONS, Graph, Symbol, ordered
+from gatework.cells.matrix import Matrix
 from gatework.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)
 class Equations:
-    """gates, state_names, unit_weights: as in the Cell. states: the symbol of each new state by name."""
+    """gates, state_names, unit_weights, matrices, inputs: as in the Cell. states: the symbol of each new state by name.
+
+    Leaves by kind and name: ("x", gate), ("r", gate), ("s", state), ("w", unit weight), ("matrix", matrix), ("step", input).
+    """
 
     gates: tuple[str, ...]
     state_names: tuple[str, ...]
     unit_weights: tuple[str, ...]
     graph: Graph
     states: dict[str, Symbol]
+    matrices: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=256)
@@ -38,21 +44,23 @@ def canonical_text(cell: Cell) -> str:
 def trace(cell: Cell) -> Equations:
     """Call the cell's step once with symbols.
 
-    Raises ConfigError when the step branches on values, gives states that are not declared, or leaves one out.
+    Raises ConfigError when the step branches on values, uses a matrix without @ or @ without a matrix (then caused by a
+    MatrixError), gives states that are not declared, or leaves one out.
     """
     graph = Graph()
 
-    def leaves(kind: str, word: str, names: tuple[str, ...]) -> Names:
-        symbols: dict[str, Operand] = {name: graph.leaf(kind, name) for name in names}
-        return Names(word, symbols)
+    def leaves(kind: str, names: tuple[str, ...]) -> dict[str, Operand]:
+        return {name: graph.leaf(kind, name) for name in names}
 
+    matrices = {name: Matrix(name, partial(graph.product, graph.leaf("matrix", name))) for name in cell.matrices}
     try:
         new = cell.step(
-            leaves("x", "gate", cell.gates),
-            leaves("r", "gate", cell.gates),
-            leaves("s", "state", cell.states),
-            leaves("w", "unit weight", cell.unit_weights),
+            Names("gate" if not cell.inputs else "gate or input", leaves("x", cell.gates) | leaves("step", cell.inputs)),
+            Names("gate", leaves("r", cell.recurrent_gates)),
+            Names("state", leaves("s", cell.states)),
+            Names("unit weight" if not matrices else "weight", leaves("w", cell.unit_weights) | cast(Any, matrices)),
         )
+        states = {name: graph.lift(cast(Symbol, value)) for name, value in (new if isinstance(new, Mapping) else {}).items()}
     except (TypeError, AttributeError) as error:
         raise ConfigError(
             f"The step of cell '{cell.name}' cannot be traced: {error} "
@@ -64,9 +72,8 @@ def trace(cell: Cell) -> Equations:
             f"The step of cell '{cell.name}' gives {given}; declared are the states {', '.join(cell.states)}. "
             f"Return a dict with exactly the declared states."
         )
-    return Equations(
-        cell.gates, cell.states, cell.unit_weights, graph, {name: graph.lift(cast(Symbol, new[name])) for name in cell.states}
-    )
+    in_order = {name: states[name] for name in cell.states}
+    return Equations(cell.gates, cell.states, cell.unit_weights, graph, in_order, cell.matrices, cell.inputs)
 
 
 def to_text(equations: Equations) -> str:
@@ -78,6 +85,8 @@ def to_text(equations: Equations) -> str:
         "gates " + " ".join(equations.gates),
         "states " + " ".join(equations.state_names),
         "unit_weights " + " ".join(equations.unit_weights),
+        "matrices " + " ".join(equations.matrices),
+        "inputs " + " ".join(equations.inputs),
     ]
     arguments = canonical_arguments(equations)
     place: dict[Symbol, int] = {}
@@ -133,13 +142,19 @@ def from_text(text: str) -> Equations:
         else:
             word, *names = line.split()
             header[word] = tuple(names)
-    return Equations(header["gates"], header["states"], header["unit_weights"], graph, states)
+    return Equations(
+        header["gates"], header["states"], header["unit_weights"], graph, states, header["matrices"], header["inputs"]
+    )
+
+
+LEAVES = ("x", "r", "s", "w", "step", "matrix")
+"""Kinds of leaf that have a name."""
 
 
 def _node(graph: Graph, kind: str, words: list[str], nodes: Mapping[str, Symbol]) -> Symbol:
     if kind == "number":
         return graph.number(float.fromhex(words[0]))
-    if kind in ("x", "r", "s", "w"):
+    if kind in LEAVES:
         return graph.leaf(kind, words[0])
     return build(graph, kind, tuple(nodes[word] for word in words))
 
@@ -154,6 +169,8 @@ def build(graph: Graph, kind: str, args: tuple[Symbol, ...]) -> Symbol:
         "neg": graph.neg,
         "where": graph.where,
         "mean": graph.mean,
+        "product": graph.product,
+        "product_t": graph.product_t,
     }
     if kind in makers:
         return makers[kind](*args)
@@ -176,7 +193,7 @@ def cell_of(text: str) -> Cell:
     equations = from_text(text)
 
     def step(x: Names, r: Names, s: Names, w: Names) -> Mapping[str, Operand]:
-        leaves = {"x": x, "r": r, "s": s, "w": w}
+        leaves = {"x": x, "r": r, "s": s, "w": w, "step": x, "matrix": w}
         known: dict[Symbol, Any] = {}
         for node in ordered(equations.states.values()):
             if node.kind == "number":
@@ -187,7 +204,10 @@ def cell_of(text: str) -> Cell:
                 known[node] = apply(node.kind, [known[arg] for arg in node.args])
         return {name: known[node] for name, node in equations.states.items()}
 
-    return Cell("traced", "A cell from its canonical text", equations.gates, equations.state_names, step, equations.unit_weights)
+    return Cell(
+        "traced", "A cell from its canonical text", equations.gates, equations.state_names, step, equations.unit_weights,
+        matrices=equations.matrices, inputs=equations.inputs,
+    )  # fmt: skip
 
 
 def apply(kind: str, args: list[Any]) -> Any:
@@ -207,4 +227,5 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "mul": operator.mul,
     "div": operator.truediv,
     "neg": operator.neg,
+    "product": operator.matmul,
 }

@@ -1,6 +1,7 @@
 """The gradient of a graph, as a graph: reverse accumulation with one rule per kind of node."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from gatework.cells.graph import Symbol, is_number, ordered
 
@@ -8,7 +9,9 @@ from gatework.cells.graph import Symbol, is_number, ordered
 def adjoints(outputs: Mapping[Symbol, Symbol]) -> dict[Symbol, Symbol]:
     """The gradient with respect to every node: reverse accumulation, one rule per kind.
 
-    outputs: the gradient that comes into each output, as a symbol. Returns node → gradient, for every node that has one.
+    outputs: the gradient that comes into each output, as a symbol. Returns node → gradient, for every node that has one. Each
+    gradient is a number of each unit: that of an input that bypasses the gates is their sum over the units, that of a unit weight
+    their sum over the steps. Matrices have none here: see `product_gradients`.
     """
     gradient: dict[Symbol, Symbol] = {}
     for node, incoming in outputs.items():
@@ -20,6 +23,29 @@ def adjoints(outputs: Mapping[Symbol, Symbol]) -> dict[Symbol, Symbol]:
             if part is not None and not is_number(part, 0.0):
                 gradient[arg] = gradient[arg] + part if arg in gradient else part
     return gradient
+
+
+@dataclass(frozen=True, eq=False)
+class ProductGradient:
+    """One product of the equations and what it adds to the gradient of its matrix.
+
+    node: the product. matrix: the name of its matrix. operand: what the matrix is multiplied with. d_result: the gradient that
+    comes into the product. It adds, over all steps, Σ d_result[i] · operand[j] to the gradient of matrix[i, j].
+    """
+
+    node: Symbol
+    matrix: str
+    operand: Symbol
+    d_result: Symbol
+
+
+def product_gradients(outputs: Iterable[Symbol], gradient: Mapping[Symbol, Symbol]) -> tuple[ProductGradient, ...]:
+    """Every product that has a gradient, in the order in which they are computed; a matrix may have several or none.
+
+    outputs, gradient: what `adjoints` was given (the keys) and what it returned.
+    """
+    products = [node for node in ordered(outputs) if node.kind == "product" and node in gradient]
+    return tuple(ProductGradient(node, node.args[0].name, node.args[1], gradient[node]) for node in products)
 
 
 Parts = tuple[Symbol | None, ...]
@@ -65,4 +91,5 @@ RULES: dict[str, Callable[[Symbol, Symbol], Parts]] = {
     "maximum": _extreme_rule,
     "where": _where_rule,
     "mean": lambda n, g: (n.graph.mean(g),),
+    "product": lambda n, g: (None, n.graph.product_t(n.args[0], g)),
 }

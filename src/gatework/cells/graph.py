@@ -5,17 +5,23 @@ once.
 Kinds of node:
 
     leaves     x (what the input adds to a gate), r (what the recurrence adds), s (a state one step ago), w (a weight of each
-    unit), number
+               unit), step (an input that bypasses the gates: one number of a sequence and step, the same for all of its units;
+               equations read it as x.NAME), number
     arithmetic add sub mul div neg minimum maximum
     functions  sigmoid tanh relu exp log log1p sqrt floor
     choice     where(less(a, b), c, d); equal(a, b) as a condition in gradients only
     over units mean: of one sequence's units, the same for all of them
+               product(matrix, a): unit i gets the sum over the units j of matrix[i, j] · a[j]; its first argument is a leaf of
+               kind matrix, which stands nowhere else
+               product_t(matrix, g), in gradients only: unit j gets the sum over the units i of matrix[i, j] · g[i]
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, NoReturn, Union
+
+from gatework.cells.matrix import Matrix, MatrixError
 
 Number = int | float
 Term = Union["Symbol", Number]
@@ -61,6 +67,23 @@ class Symbol:
 
     __radd__ = __add__
     __rmul__ = __mul__
+
+    def __matmul__(self, other: object) -> NoReturn:
+        """`@` belongs to matrices."""
+        if isinstance(other, Matrix):
+            other.__rmatmul__(self)
+        raise MatrixError(
+            f"The equations write @ after {self._spelled()}, which is no matrix; expected w.NAME @ (…) with a declared matrix. "
+            f"Declare matrices=('NAME',) in the Cell, or write * for a product unit by unit."
+        )
+
+    __rmatmul__ = __matmul__
+
+    def _spelled(self) -> str:
+        """A leaf as equations write it."""
+        if self.kind in ("x", "r", "s", "w"):
+            return f"{self.kind}.{self.name}"
+        return f"x.{self.name}" if self.kind == "step" else "a computed value"
 
     def sigmoid(self) -> "Symbol":
         return self.graph.apply("sigmoid", self)
@@ -131,8 +154,10 @@ class Graph:
         """A constant."""
         return self._node("number", value=float(value))
 
-    def lift(self, value: "Symbol | Number") -> Symbol:
-        """A symbol as it is, a number as a node."""
+    def lift(self, value: "Symbol | Number | Matrix") -> Symbol:
+        """A symbol as it is, a number as a node. MatrixError for a matrix, which is no value."""
+        if isinstance(value, Matrix):
+            value.refuse()
         return value if isinstance(value, Symbol) else self.number(value)
 
     def _two(self, a: "Symbol | Number", b: "Symbol | Number") -> "tuple[Symbol, Symbol]":
@@ -201,7 +226,15 @@ class Graph:
     def mean(self, a: Term) -> Symbol:
         """Over the units of one sequence."""
         node: Symbol = self.lift(a)
-        return node if node.kind in ("number", "mean") else self._node("mean", (node,))
+        return node if node.kind in ("number", "mean", "step") else self._node("mean", (node,))
+
+    def product(self, matrix: Symbol, a: Term) -> Symbol:
+        """A matrix, which is a leaf, times a vector over the units."""
+        return self._node("product", (matrix, self.lift(a)))
+
+    def product_t(self, matrix: Symbol, a: Term) -> Symbol:
+        """The matrix transposed times a vector over the units: the gradient of `product`."""
+        return self._node("product_t", (matrix, self.lift(a)))
 
     def _fold(self, kind: str, a: Symbol, b: Symbol) -> Symbol:
         if a.kind == "number" and b.kind == "number":

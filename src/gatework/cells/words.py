@@ -26,7 +26,8 @@ class Notation:
 
     input, recurrent, weight: what the input and the recurrence add to a gate, and a weight of each unit; before: a state one step
     ago; now: a new state or another named value (`{}` is the name). underscore: stands for that of a name.
-    functions: all that are not written `name(a, b)`.
+    functions: all that are not written `name(a, b)`. step: an input that bypasses the gates. matrix: a learned matrix.
+    applied: the product of a matrix and a value.
     """
 
     input: str
@@ -41,6 +42,9 @@ class Notation:
     close: str = ")"
     underscore: str = "_"
     functions: Mapping[str, Callable[..., str]] = field(default_factory=dict)
+    step: str = "x.{}"
+    matrix: str = "w.{}"
+    applied: str = "{} @ {}"
 
 
 PLAIN = Notation(
@@ -75,6 +79,9 @@ LATEX = Notation(
         "equal": "{} = {}".format,
         "where": r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}".format,
     },
+    r"x_{{t, \mathrm{{{}}}}}",
+    r"W_{{\mathrm{{{}}}}}",
+    r"{} \, {}",
 )
 
 
@@ -96,6 +103,10 @@ def equations_in_latex(cell: Cell) -> list[str]:
 def legend_of(cell: Cell) -> str:
     """What the names in `equations_in_words` stand for."""
     weights = "; w.name: a weight that each unit has of its own" if cell.unit_weights else ""
+    names = ", ".join(f"w.{name}" for name in cell.matrices)
+    weights += f"; {names}: learned, hidden_size by hidden_size, and @ the matrix product" if names else ""
+    names = ", ".join(f"x.{name}" for name in cell.inputs)
+    weights += f"; {names}: from the input itself, one number for all units" if names else ""
     parts = "; u1, u2, …: what is used more than once" if any("u1" in line for line in equations_in_words(cell)) else ""
     return (
         "x.gate = W_gate · input + bias; r.gate = U_gate · h' + bias; "
@@ -150,8 +161,12 @@ def _names(states: Mapping[str, Symbol], taken: set[str]) -> dict[Symbol, str]:
 
 
 def _gate_of(node: Symbol, names: Mapping[Symbol, str], feeds: Mapping[Symbol, str]) -> str:
-    """The gate that alone feeds this expression, itself or through a named part that it alone feeds; else empty."""
-    below = ordered(node.args, frozenset(names))
+    """The gate that alone feeds this expression, itself or through a named part that it alone feeds; else empty.
+
+    What goes through a matrix reaches every unit and counts as no gate's.
+    """
+    products = frozenset(below for below in ordered([node]) if below.kind == "product")
+    below = [] if node in products else ordered(node.args, frozenset(names) | products)
     fed = {leaf.name for leaf in below if leaf.kind in ("x", "r")} | {feeds[part] for part in below if feeds.get(part)}
     return fed.pop() if len(fed) == 1 else ""
 
@@ -185,8 +200,7 @@ class _Writer:
         if kind == "number":
             return _number(node.value), ATOM if node.value >= 0 else SIGN
         if not args:
-            form = {"x": notation.input, "r": notation.recurrent, "w": notation.weight, "s": notation.before}[kind]
-            return form.format(_escaped(node.name, notation)), ATOM
+            return self._leaf(node), ATOM
         if kind == "add":
             first, second = sorted(args, key=lambda arg: arg.kind in ("w", "number"))  # shifts and constants last
             if second.kind == "number" and second.value < 0:
@@ -201,8 +215,18 @@ class _Writer:
         if kind == "div":
             needed = SUM if notation is LATEX else ATOM
             return notation.divided.format(self.write(args[0], needed), self.write(args[1], needed)), PRODUCT
+        if kind == "product":
+            return notation.applied.format(self._leaf(args[0]), self.write(args[1], ATOM)), PRODUCT
         write = notation.functions.get(kind, _call(kind))
         return write(*(self.write(arg, SUM) for arg in args)), ATOM
+
+    def _leaf(self, leaf: Symbol) -> str:
+        notation = self.notation
+        forms = {
+            "x": notation.input, "r": notation.recurrent, "w": notation.weight, "s": notation.before,
+            "step": notation.step, "matrix": notation.matrix,
+        }  # fmt: skip
+        return forms[leaf.kind].format(_escaped(leaf.name, notation))
 
     def _factors(self, node: Symbol) -> list[Symbol]:
         """The factors of a product: numbers and weights first, states of the step before last."""

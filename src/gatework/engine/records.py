@@ -13,10 +13,11 @@ from gatework.ragged import Ragged
 class LayerWeights:
     """The weights of one direction of one layer; blocks in the order of the cell's gates.
 
-    input: (num_gates * hidden_size, input_size). recurrent: (num_gates * hidden_size, output_size).
+    input: (num_gates * hidden_size, input_size), without columns for the cell's inputs that bypass the gates.
+    recurrent: (num_gates * hidden_size, output_size).
     input_bias, recurrent_bias: (num_gates * hidden_size,) each, or both None.
     projection: (output_size, hidden_size), or None where output_size is hidden_size.
-    unit: (hidden_size,) for each of the cell's unit weights.
+    unit: (hidden_size,) for each of the cell's unit weights. matrices: (hidden_size, hidden_size) for each of its matrices.
     """
 
     input: Tensor
@@ -25,6 +26,7 @@ class LayerWeights:
     recurrent_bias: Tensor | None = None
     projection: Tensor | None = None
     unit: Mapping[str, Tensor] = field(default_factory=dict)
+    matrices: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def output_size(self) -> int:
@@ -32,9 +34,9 @@ class LayerWeights:
         return self.recurrent.shape[1]
 
     def tensors(self) -> list[Tensor]:
-        """Those that are there, in the order in which torch's kernels take them; unit weights last."""
-        named = (self.input, self.recurrent, self.input_bias, self.recurrent_bias, self.projection, *self.unit.values())
-        return [tensor for tensor in named if tensor is not None]
+        """Those that are there, in the order in which torch's kernels take them; then unit weights, then matrices."""
+        named = (self.input, self.recurrent, self.input_bias, self.recurrent_bias, self.projection)
+        return [*(tensor for tensor in named if tensor is not None), *self.unit.values(), *self.matrices.values()]
 
 
 @dataclass(frozen=True, eq=False)

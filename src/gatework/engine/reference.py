@@ -6,12 +6,15 @@ still have a step are computed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from gatework.cells import Cell, Names
+from gatework.cells.matrix import Matrix
 from gatework.engine.records import DirectionTrace, LayerWeights, RowsResult
 from gatework.engine.rows import Rows
 from gatework.errors import ConfigError
@@ -39,34 +42,54 @@ def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: Stat
     outputs, finals = [], []
     for direction, direction_weights in enumerate(weights):
         start = {name: state[direction] for name, state in initial.items()}
-        input_sums = linear(x.values, direction_weights.input, direction_weights.input_bias)
-        ticks, final = run_direction(cell, x.sequences, input_sums, direction_weights, start, backwards=direction == 1)
+        sums = input_sums(cell, x.values, direction_weights)
+        ticks, final = run_direction(cell, x.sequences, sums, direction_weights, start, backwards=direction == 1)
         outputs.append(values_in_step_order(ticks, [tick.states["h"] for tick in ticks], x.values, direction_weights.output_size))
         finals.append(final)
     joined = x.with_values(torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0])
     return RowsResult(rows.like(joined), {name: torch.stack([final[name] for final in finals]) for name in initial})
 
 
+def input_sums(cell: Cell, values: Tensor, weights: LayerWeights) -> Tensor:
+    """What the input adds to the gates, (…, num_gates * hidden_size).
+
+    values: (…, input_size), its last columns the inputs that bypass the gates.
+    """
+    return linear(split_columns(cell, values)[0], weights.input, weights.input_bias)
+
+
+def split_columns(cell: Cell, values: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The columns (…, input_size) that go into the gates, and those that bypass them by name, each (…, 1)."""
+    if not cell.inputs:
+        return values, {}
+    of_gates = values.shape[-1] - len(cell.inputs)
+    columns = torch.split(values[..., of_gates:], 1, dim=-1)
+    return values[..., :of_gates], dict(zip(cell.inputs, columns, strict=True))
+
+
 def run_direction(
-    cell: Cell, x: Ragged, input_sums: Tensor, weights: LayerWeights, initial: States, backwards: bool
+    cell: Cell, x: Ragged, sums: Tensor, weights: LayerWeights, initial: States, backwards: bool
 ) -> tuple[list[Tick], States]:
     """One direction: every tick, and the states (num_sequences, size) after the last step of each sequence.
 
-    input_sums: (total_steps, num_gates * hidden_size). initial: per state (num_sequences, size).
+    x: values (total_steps, input_size). sums: what `input_sums` gives for them. initial: per state (num_sequences, size).
     """
-    device = input_sums.device
+    device = sums.device
+    bypassing = split_columns(cell, x.values)[1]
     order = x.lengths.argsort(descending=True, stable=True)
     first, last = x.offsets[:-1][order], x.offsets[1:][order] - 1
-    unit_weights = Names("unit weight", weights.unit)
+    own_weights = step_weights(weights)
     states = {name: state.index_select(0, order.to(device)) for name, state in initial.items()}
     ticks = []
     for tick, live in enumerate(live_sequences(x.lengths).tolist()):
         rows = (last[:live] - tick if backwards else first[:live] + tick).to(device)
         live_states = {name: state[:live] for name, state in states.items()}
         recurrent_sums = linear(live_states["h"], weights.recurrent, weights.recurrent_bias)
-        x_gates, r_gates = _gates(cell, input_sums.index_select(0, rows)), _gates(cell, recurrent_sums)
-        new = cell.step(x_gates, r_gates, Names("state", live_states), unit_weights)
-        updated = _updated(cell, new, weights)
+        x_gates, r_gates = _by_gate(cell, sums.index_select(0, rows)), _by_gate(cell, recurrent_sums)
+        x_gates |= {name: column.index_select(0, rows) for name, column in bypassing.items()}
+        r_gates = {gate: r_gates[gate] for gate in cell.recurrent_gates}
+        new = cell.step(Names("gate", x_gates), Names("gate", r_gates), Names("state", live_states), own_weights)
+        updated = _updated(cell, new, weights, (len(rows), weights.recurrent.shape[0] // len(cell.gates)))
         ticks.append(Tick(rows, updated, recurrent_sums))
         states = {name: _keep_ended(updated[name], states[name]) for name in states}
     place = order.argsort().to(device)
@@ -75,35 +98,47 @@ def run_direction(
 
 def trace_direction(cell: Cell, x: Ragged, weights: LayerWeights, initial: States, backwards: bool) -> DirectionTrace:
     """Every state at every step, and what the input and the recurrence add to each gate."""
-    input_sums = linear(x.values, weights.input, weights.input_bias)
-    ticks, _ = run_direction(cell, x, input_sums, weights, initial, backwards)
-    sums = values_in_step_order(ticks, [tick.recurrent_sums for tick in ticks], x.values, weights.recurrent.shape[0])
+    x_sums = input_sums(cell, x.values, weights)
+    ticks, _ = run_direction(cell, x, x_sums, weights, initial, backwards)
+    r_sums = values_in_step_order(ticks, [tick.recurrent_sums for tick in ticks], x.values, weights.recurrent.shape[0])
     states = {
         name: x.with_values(values_in_step_order(ticks, [tick.states[name] for tick in ticks], x.values, initial[name].shape[-1]))
         for name in cell.states
     }
-    num_gates = len(cell.gates)
-    by_gate = [
-        {gate: x.with_values(part) for gate, part in zip(cell.gates, all_sums.chunk(num_gates, dim=-1), strict=True)}
-        for all_sums in (input_sums, sums)
-    ]
+    by_gate = [{gate: x.with_values(part) for gate, part in _by_gate(cell, sums).items()} for sums in (x_sums, r_sums)]
     return DirectionTrace(states, by_gate[0], by_gate[1])
 
 
-def _gates(cell: Cell, sums: Tensor) -> Names:
-    """The sums by gate, each (live, hidden_size)."""
-    return Names("gate", dict(zip(cell.gates, sums.chunk(len(cell.gates), dim=-1), strict=True)))
+def step_weights(weights: LayerWeights) -> Names:
+    """What a step reads as w: the unit weights, and the matrices with their product."""
+    matrices = {name: Matrix(name, partial(_product, matrix)) for name, matrix in weights.matrices.items()}
+    return Names("weight" if matrices else "unit weight", {**weights.unit, **cast(dict[str, Tensor], matrices)})
 
 
-def _updated(cell: Cell, new: object, weights: LayerWeights) -> States:
-    """The states that the equations gave, `h` projected where the layer projects."""
+def _product(matrix: Tensor, a: Tensor | float) -> Tensor:
+    """matrix · a for each sequence. a: (live, hidden_size); or, the same for all units, (live, 1) or a number."""
+    vector = a if isinstance(a, Tensor) else matrix.new_tensor(a)
+    return linear(vector.expand(*vector.shape[:-1], matrix.shape[1]), matrix)
+
+
+def _by_gate(cell: Cell, sums: Tensor) -> States:
+    """The sums by gate, each (steps, hidden_size)."""
+    return dict(zip(cell.gates, sums.chunk(len(cell.gates), dim=-1), strict=True))
+
+
+def _updated(cell: Cell, new: object, weights: LayerWeights, shape: tuple[int, int]) -> States:
+    """The states that the equations gave, each of this shape (live, hidden_size), and `h` projected where the layer projects."""
     if not isinstance(new, Mapping) or set(new) != set(cell.states):
         given = ", ".join(new) if isinstance(new, Mapping) else type(new).__name__
         raise ConfigError(
             f"The step of the cell '{cell.name}' returned {given}; declared are the states {', '.join(cell.states)}. "
             f"Return a dictionary with exactly these names."
         )
-    states: States = dict(new)
+    # a state may be a weight, a number, or an input that is the same for all units
+    like = weights.recurrent
+    states: States = {
+        name: value.expand(shape) if isinstance(value, Tensor) else like.new_full(shape, value) for name, value in new.items()
+    }
     if weights.projection is not None:
         states["h"] = linear(states["h"], weights.projection)
     return states

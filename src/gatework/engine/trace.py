@@ -7,12 +7,12 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import linear
 
-from gatework.cells import Cell
+from gatework.cells import Cell, Names
 from gatework.cells.equations import Equations, apply, trace
 from gatework.cells.graph import FUNCTIONS, Symbol, ordered
 from gatework.engine.cpu.backend import run_direction, why_not_compiled
 from gatework.engine.records import DirectionTrace, LayerWeights
-from gatework.engine.reference import trace_direction
+from gatework.engine.reference import input_sums, split_columns, step_weights, trace_direction
 from gatework.ragged import Ragged
 
 
@@ -37,12 +37,12 @@ def trace_one(cell: Cell, x: Ragged, weights: LayerWeights, initial: dict[str, T
     results = run_direction(cell, x.values, x.offsets, weights, start, backwards, wants_states=True)
     after = dict(zip(cell.states, [results[0], *results[1 + len(start) :]], strict=True))
     before = {name: one_step_ago(after[name], initial[name], x, backwards) for name in cell.states}
-    sums = [
-        linear(x.values, weights.input, weights.input_bias),
-        linear(before["h"], weights.recurrent, weights.recurrent_bias),
-    ]
+    sums = [input_sums(cell, x.values, weights), linear(before["h"], weights.recurrent, weights.recurrent_bias)]
     by_gate = [dict(zip(cell.gates, both.chunk(len(cell.gates), dim=-1), strict=True)) for both in sums]
-    values = inner_values(cell, by_gate[0], by_gate[1], before, dict(weights.unit))
+    gate_sums = by_gate[0] | split_columns(cell, x.values)[1]
+    values = inner_values(
+        cell, Names("gate", gate_sums), Names("gate", by_gate[1]), Names("state", before), step_weights(weights)
+    )
 
     def as_ragged(tensors: dict[str, Tensor]) -> dict[str, Ragged]:
         return {name: x.with_values(tensor) for name, tensor in tensors.items()}
@@ -63,18 +63,19 @@ def one_step_ago(state: Tensor, initial: Tensor, x: Ragged, backwards: bool) -> 
     return shifted.index_copy(0, first, initial.index_select(0, filled))
 
 
-def inner_values(
-    cell: Cell, x: dict[str, Tensor], r: dict[str, Tensor], s: dict[str, Tensor], w: dict[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, Tensor], list[Tensor]]:
-    """Gates after and before their nonlinearity by name, and every sigmoid of the equations; all (total_steps, hidden_size)."""
+def inner_values(cell: Cell, x: Names, r: Names, s: Names, w: Names) -> tuple[dict[str, Tensor], dict[str, Tensor], list[Tensor]]:
+    """Gates after and before their nonlinearity by name, and every sigmoid of the equations; all (total_steps, hidden_size).
+
+    x, r, s, w: what the step reads, of all steps at once.
+    """
     equations = trace(cell)
-    leaves = {"x": x, "r": r, "s": s, "w": w}
+    leaves = {"x": x, "r": r, "s": s, "w": w, "step": x, "matrix": w}
     known: dict[Symbol, Any] = {}
     for node in ordered(equations.states.values()):
         if node.kind == "number":
             known[node] = node.value
         elif not node.args:
-            known[node] = leaves[node.kind][node.name]
+            known[node] = getattr(leaves[node.kind], node.name)
         else:
             known[node] = apply(node.kind, [known[arg] for arg in node.args])
     gates = gate_nodes(equations)
@@ -97,9 +98,9 @@ def gate_nodes(equations: Equations) -> dict[str, Symbol]:
 
 
 def by_arithmetic(node: Symbol) -> set[Symbol]:
-    """The leaves that a value is made of without passing through a function or a mean."""
+    """The leaves that a value is made of without passing through a function, a mean or a matrix."""
     if not node.args:
         return {node}
-    if node.kind in FUNCTIONS or node.kind == "mean":
+    if node.kind in FUNCTIONS or node.kind in ("mean", "product"):
         return set()
     return set().union(*(by_arithmetic(arg) for arg in node.args))

@@ -91,6 +91,11 @@ class Recurrent(RecurrentStack):
     """Layers of any cell: the name of a built-in one, or a Cell that you declare.
 
     The other arguments are those of torch.nn.LSTM.
+    input_size: all columns, with those of a cell's inputs that bypass the gates.
+    cells_per_block: cells that have the cell's shared gates in common (Hochreiter and Schmidhuber 1997): these gates have
+        hidden_size / cells_per_block rows in each weight; divides hidden_size.
+    recurrent_blocks: blocks on the diagonal of the recurrent matrices, which are (…, hidden_size / recurrent_blocks) then;
+        divides hidden_size.
 
     >>> Recurrent("gru", 3, 4, bidirectional=True)
     Recurrent('gru', 3, 4, bidirectional=True)
@@ -109,13 +114,17 @@ class Recurrent(RecurrentStack):
         proj_size: int = 0,
         device: Device = None,
         dtype: torch.dtype | None = None,
+        *,
+        cells_per_block: int = 1,
+        recurrent_blocks: int = 1,
     ) -> None:
         super().__init__(
             find_cell(cell),
             StackOptions(
-                input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype
+                input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype,
+                cells_per_block, recurrent_blocks,
             ),
-        )
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
         """The cell's name, then the arguments as torch writes them."""

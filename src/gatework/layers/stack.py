@@ -15,6 +15,7 @@ from gatework.layers.episodes import find_episodes, rejoined
 from gatework.layers.inputs import Input, States, check_states, check_values, from_rows, to_rows
 from gatework.layers.options import StackOptions, check_options
 from gatework.layers.stream import Stream
+from gatework.layers.weights import WeightForm
 from gatework.ragged import Ragged
 
 
@@ -50,6 +51,8 @@ class RecurrentStack(nn.Module):
                 f"Use num_layers of 2 or more, or nn.Dropout after this layer.",
                 stacklevel=3,
             )
+        self.cells_per_block, self.recurrent_blocks = options.cells_per_block, options.recurrent_blocks
+        self._form = WeightForm(cell, self.hidden_size, self.output_size, self.cells_per_block, self.recurrent_blocks)
         self._weight_names: list[list[dict[str, str]]] = []
         for layer in range(self.num_layers):
             self._weight_names.append([self._register(layer, i, options) for i in range(self.num_directions)])
@@ -73,18 +76,8 @@ class RecurrentStack(nn.Module):
 
     def _register(self, layer: int, direction: int, options: StackOptions) -> dict[str, str]:
         """Makes the parameters of one direction of one layer; their names by the fields of LayerWeights."""
-        rows = len(self.cell.gates) * self.hidden_size
-        input_size = self.input_size if layer == 0 else self.output_size * self.num_directions
-        shapes: dict[str, tuple[str, tuple[int, ...]]] = {
-            "input": ("weight_ih", (rows, input_size)),
-            "recurrent": ("weight_hh", (rows, self.output_size)),
-        }
-        if self.bias:
-            shapes |= {"input_bias": ("bias_ih", (rows,)), "recurrent_bias": ("bias_hh", (rows,))}
-        if self.proj_size:
-            shapes["projection"] = ("weight_hr", (self.proj_size, self.hidden_size))
-        for name in self.cell.unit_weights:
-            shapes[f"unit {name}"] = (f"unit_{name}", (self.hidden_size,))
+        input_size = self.input_size - len(self.cell.inputs) if layer == 0 else self.output_size * self.num_directions
+        shapes = self._form.shapes(input_size, self.bias)
         suffix = f"_l{layer}{'_reverse' if direction == 1 else ''}"
         for name, shape in shapes.values():
             self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=options.device, dtype=options.dtype)))
@@ -96,24 +89,14 @@ class RecurrentStack(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
         with torch.no_grad():
-            for weights in (w for layer in range(self.num_layers) for w in self._weights(layer)):
-                self._start(weights)
-
-    def _start(self, weights: LayerWeights) -> None:
-        """Sets what the cell starts at a number: unit weights, and the biases of some gates."""
-        for name, value in self.cell.unit_start.items():
-            weights.unit[name].fill_(value)
-        if weights.input_bias is None or weights.recurrent_bias is None:
-            return
-        for gate, value in self.cell.initial_bias.items():
-            start = self.cell.gates.index(gate) * self.hidden_size
-            weights.input_bias[start : start + self.hidden_size] = value
-            weights.recurrent_bias[start : start + self.hidden_size] = 0.0
+            for names in (names for layer in self._weight_names for names in layer):
+                self._form.start({field: getattr(self, name) for field, name in names.items()})
 
     def flatten_parameters(self) -> None:
         """Lays the weights out as cuDNN wants them; nothing on the CPU. Called after every move of the module."""
-        for layer in range(self.num_layers):
-            lay_out(self.cell, self._weights(layer))
+        if self._form.is_plain:
+            for layer in range(self.num_layers):
+                lay_out(self.cell, self._weights(layer))
 
     def _apply(self, fn, recurse: bool = True):  # type: ignore[no-untyped-def]
         moved = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
@@ -128,15 +111,10 @@ class RecurrentStack(nn.Module):
         # A parametrized weight is a property and not in _parameters; the dictionary is the quick way for all others.
         own = self._parameters
         found: dict[str, Tensor] = {}
-        unit: dict[str, Tensor] = {}
         for field, name in names.items():
             weight = own.get(name)
-            weight = getattr(self, name) if weight is None else weight
-            if field.startswith("unit "):
-                unit[field.removeprefix("unit ")] = weight
-            else:
-                found[field] = weight
-        return LayerWeights(**found, unit=unit)
+            found[field] = getattr(self, name) if weight is None else weight
+        return self._form.whole(found)
 
     def forward(self, x: Input, hx: States | None = None, *, resets: Input | None = None) -> tuple[Input, States]:
         """Outputs of the last layer in the form of the input, and the final states as torch returns them.
@@ -178,7 +156,7 @@ class RecurrentStack(nn.Module):
         if self.num_layers == 1:
             result = run_rows(self.cell, rows, self._weights(0), states)
             return result.outputs, result.finals
-        finals = []
+        finals, given = [], rows
         for layer in range(self.num_layers):
             own = {name: state[layer * self.num_directions :][: self.num_directions] for name, state in states.items()}
             result = run_rows(self.cell, rows, self._weights(layer), own)
@@ -189,7 +167,16 @@ class RecurrentStack(nn.Module):
                 rows = outputs.with_values(torch.dropout(outputs.values, self.dropout, True))
             else:
                 rows = result.outputs
+            if layer < self.num_layers - 1:
+                rows = self._with_inputs(rows, given)
         return rows, {name: torch.cat([final[name] for final in finals]) for name in states}
+
+    def _with_inputs(self, outputs: Rows, given: Rows) -> Rows:
+        """What the next layer reads: the outputs of a layer, with the inputs that bypass the gates behind them as in `given`."""
+        if not self.cell.inputs:
+            return outputs
+        bypassing = given.values[..., -len(self.cell.inputs) :]
+        return given.with_values(torch.cat([given.like(outputs).values, bypassing], dim=-1))
 
     def _run_episodes(self, resets: Input, x: Input, rows: Rows, states: dict[str, Tensor]) -> tuple[Rows, dict[str, Tensor]]:
         """All layers on the episodes that the flags cut; every layer begins anew at the same steps."""
@@ -217,7 +204,8 @@ class RecurrentStack(nn.Module):
             first = layer * self.num_directions
             initial = tuple({name: state[first + i] for name, state in states.items()} for i in range(self.num_directions))
             directions = trace_layer(self.cell, x, self._weights(layer), initial)
-            x = x.with_values(torch.cat([direction.states["h"].values for direction in directions], dim=-1))
+            outputs = RaggedRows(x.with_values(torch.cat([direction.states["h"].values for direction in directions], dim=-1)))
+            x = self._with_inputs(outputs, RaggedRows(x)).ragged().sequences
             traced.append(directions if episodes is None else tuple(rejoined(direction, whole) for direction in directions))
         return Trace(tuple(traced))
 
@@ -242,6 +230,7 @@ class RecurrentStack(nn.Module):
         """The arguments that differ from their defaults, as torch writes them."""
         text = f"{self.input_size}, {self.hidden_size}"
         defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        defaults |= {"cells_per_block": 1, "recurrent_blocks": 1}
         for name, default in defaults.items():
             if getattr(self, name) != default:
                 text += f", {name}={getattr(self, name)}"

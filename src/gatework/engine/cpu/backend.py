@@ -44,6 +44,10 @@ def why_not_compiled(cell: Cell, weights: LayerWeights) -> str | None:
     if weights.projection is not None:
         return "the compiled engine has no projection yet"
     reason: str | None = text_or_reason(cell)[1]
+    if reason is None and cell.matrices:
+        return "the compiled engine has no matrix product inside the step yet"
+    if reason is None and cell.inputs:
+        return "the compiled engine has no inputs that bypass the gates yet"
     return reason
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from gatework.cells.equations import cell_of
 from gatework.engine.records import LayerWeights
-from gatework.engine.reference import run_direction, values_in_step_order
+from gatework.engine.reference import input_sums, run_direction, values_in_step_order
 from gatework.engine.rows import DenseRows, RaggedRows
 from gatework.ragged import Ragged
 
@@ -24,13 +23,14 @@ def reference_outputs(
 ) -> list[Tensor]:
     """What the operator `recurrent` returns, without what it saves: y, final states, the other states if wanted."""
     cell = cell_of(text)
-    count = len(weights) - len(cell.unit_weights)
+    count = len(weights) - len(cell.unit_weights) - len(cell.matrices)
     biases = weights[2:4] if count == 4 else [None, None]
-    unit = dict(zip(cell.unit_weights, weights[count:], strict=True))
-    own = LayerWeights(weights[0], weights[1], biases[0], biases[1], None, unit)
+    named = dict(zip((*cell.unit_weights, *cell.matrices), weights[count:], strict=True))  # a name stands for one of the two
+    unit, matrices = ({name: named[name] for name in names} for names in (cell.unit_weights, cell.matrices))
+    own = LayerWeights(weights[0], weights[1], biases[0], biases[1], None, unit, matrices)
     rows = DenseRows(x) if offsets is None else RaggedRows(Ragged(x, offsets))
     ragged = rows.ragged().sequences
-    sums = linear(ragged.values, own.input, own.input_bias)
+    sums = input_sums(cell, ragged.values, own)
     ticks, final = run_direction(cell, ragged, sums, own, dict(zip(cell.states, initial, strict=True)), backwards)
     wanted = cell.states if wants_states else cell.states[:1]
     outputs = []
