@@ -120,5 +120,5 @@ def block_diagonal(weight: Tensor, hidden_size: int, count: int) -> Tensor:
     """Each gate's blocks put on its diagonal, zeros elsewhere: (num_gates * hidden_size, columns / count) → (…, columns)."""
     blocks = weight.reshape(-1, count, hidden_size // count, 1, weight.shape[1])
     is_own = torch.eye(count, dtype=torch.bool, device=weight.device).view(1, count, 1, count, 1)
-    # chosen, not multiplied by 0: a weight that is not finite must not reach other blocks
+    # chosen, not multiplied by 0: a weight that is not finite must not make others NaN
     return torch.where(is_own, blocks, blocks.new_zeros(())).reshape(weight.shape[0], -1)
