@@ -1,7 +1,6 @@
 """When each step is computed: the properties of a schedule, and the laws that say that it does not show in the results."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from hypothesis.strategies import booleans, integers, lists
 from torch import Tensor
 
 from engine_cases import ALL_CELLS, MIXED, Case, Outcome, compiled, compiled_results, make_case, truth
-from gatework.cells import CELLS, Cell, gru, lstm
+from gatework.cells import Cell, gru, lstm
 from gatework.engine import LayerWeights
 from gatework.engine.cpu import layer as layer_module
 from gatework.engine.cpu import operators
@@ -257,27 +256,6 @@ def test_more_steps_than_16_bits_can_count_are_right(keep: bool, monkeypatch: py
     found = [torch.autograd.grad(results, leaves, incoming) for results in (mine, expected)]
     # float64: 70 000 roundings in the sums of the weights' gradients
     torch.testing.assert_close((mine, found[0]), (expected, found[1]), rtol=1e-9, atol=1e-10)
-
-
-def free_memory_bytes() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
-
-
-@pytest.mark.slow
-@torch.no_grad()
-def test_outputs_beyond_two_to_the_31_numbers_are_right() -> None:
-    """Indices are 64 bits wide: the results of the last steps lie behind 2³¹ numbers."""
-    steps, count, hidden_size = 8200, 4096, 64
-    assert steps * count * hidden_size > 2**31
-    if free_memory_bytes() < 14 * 2**30:
-        pytest.skip("needs 14 GB of free memory")
-    case = make_case(CELLS["rnn"], lengths=[1] * count, dense=True, dtype=torch.float32, input_size=1, hidden_size=hidden_size)
-    case = replace(case, x=torch.randn(steps, count, 1))
-    few = replace(case, x=case.x[:, -3:].contiguous(), initial=[state[-3:] for state in case.initial])
-    expected = compiled_results(few)
-    found = compiled_results(case)
-    assert torch.equal(found[0][:, -3:], expected[0])
-    assert torch.equal(found[1][-3:], expected[1])
 
 
 @pytest.mark.parametrize("shape", [(5, 0), (0, 3), (0, 0)])
