@@ -16,7 +16,6 @@ from gatework.cells import Cell, gru, lstm
 from gatework.engine import LayerWeights
 from gatework.engine.cpu import layer as layer_module
 from gatework.engine.cpu import operators
-from gatework.engine.cpu.layer import chunk_bounds
 from gatework.engine.cpu.schedule import Schedule, dense_schedule, ragged_schedule
 
 LENGTHS = lists(integers(0, 30), min_size=0, max_size=40)
@@ -108,10 +107,9 @@ def test_a_dense_schedule_computes_each_step_once_and_each_sequence_in_order(
 @given(LENGTHS, integers(1, 200), integers(1, 4))
 def test_chunks_cover_all_ticks_once(lengths: list[int], entries: int, threads: int) -> None:
     schedule = ragged_schedule(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), threads, False, 4)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layer_module, "CHUNK_ENTRIES", entries)
-        bounds = chunk_bounds(schedule)
-    assert [tick for first, last in bounds for tick in range(first, last)] == list(range(schedule.max_ticks))
+    chunks = schedule.chunks(entries)
+    assert [tick for chunk in chunks for tick in range(chunk.first, chunk.last)] == list(range(schedule.max_ticks))
+    assert sum(chunk.entries for chunk in chunks) == sum(lengths)
 
 
 # --- the schedule does not show in the results
@@ -183,7 +181,7 @@ def test_training_gives_the_same_outputs_as_inference(cell: Cell) -> None:
 
 
 def in_chunks(monkeypatch: pytest.MonkeyPatch, entries: int, keep: bool) -> None:
-    monkeypatch.setattr(layer_module, "CHUNK_ENTRIES", entries)
+    monkeypatch.setattr(layer_module.Layer, "chunks", lambda _layer, _frame, schedule: schedule.chunks(entries))
     for module in (layer_module, operators):
         monkeypatch.setattr(module, "KEEP_BYTES", 2**40 if keep else 0)
 

@@ -5,16 +5,17 @@
       backward_row(…)              one row: gradients of the sums, of the states before, of the unit weights
       backward_tile_R(…)           R rows × a few vectors of units: d_h += d_sums · recurrent weights
 
-The gradients of the weights and of x are large products over all steps; they are made after this, from d_sums.
+The gradients of the weights and of x are large products over all steps; `products` makes them after this, from d_sums.
 Lane states hold d(state after the tick); turn 0 is used alone.
 """
 
 from gatework.cells.graph import Symbol
 from gatework.engine.cpu.arithmetic import Arithmetic
-from gatework.engine.cpu.forward import accumulate
-from gatework.engine.cpu.frame import Frame, emit_events, emit_groups, emit_tail_load
+from gatework.engine.cpu.frame import Frame, emit_events
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
+from gatework.engine.cpu.slots import load_tail
+from gatework.engine.cpu.tile import accumulate, emit_groups
 
 ZERO = integer(0)
 
@@ -40,10 +41,11 @@ def part(frame: Frame) -> Function:
             f.call("backward_row", [f["args"], scratch, f.add(entry, lane), lane, f["part"]])
         with f.loop(ZERO, frame.slot(f, "back_tiles")) as u:
             emit_groups(
-                frame, f, count,
+                f,
+                count,
+                frame.back_rows,
                 lambda rows, first: f.call(f"backward_tile_{rows}", [f["args"], scratch, u, f.add(entry, first), first]),
-                most=frame.back_rows,
-            )  # fmt: skip
+            )
         emit_events(frame, f, begin, tick, lambda lane, sequence: copy_out(frame, f, scratch, lane, sequence), step=-1)
     return f
 
@@ -96,8 +98,7 @@ def clear_padding(frame: Frame, f: Function) -> None:
     products that follow would bring it back.
     """
     lanes, padded = frame.lanes, frame.slot(f, "padded")
-    num_blocks = integer(len(frame.program.blocks))
-    first = f.at(frame.pointer(f, "d_sums"), lanes.dtype, f.mul(f.mul(f["entry"], num_blocks), padded))
+    first = frame.row(f, "d_sums", f["entry"], frame.slot(f, "d_sums_stride"))
     with f.loop(frame.slot(f, "units"), padded) as k:
         for block in range(len(frame.program.blocks)):
             place = f.at(first, lanes.dtype, f.add(f.mul(integer(block), padded), k))
@@ -108,10 +109,10 @@ def load(frame: Frame, f: Function, leaf: Symbol, u: Value) -> Value:
     """A kept value, a state before the step, a unit weight, or the gradient of a new state."""
     program, cell, padded = frame.program, frame.program.cell, frame.slot(f, "padded")
     if leaf in program.kept:
-        number = f.add(f.mul(f["entry"], integer(len(program.kept))), integer(program.kept.index(leaf)))
-        return vector(frame, f, frame.row(f, "kept", number, padded), u)
+        return vector(frame, f, frame.kept_row(f, f["entry"], program.kept.index(leaf)), u)
     if leaf.kind == "s":
-        return vector(frame, f, frame.row(f, f"before_{leaf.name}", f["entry"], padded), u)
+        number = len(program.kept) + cell.state_names.index(leaf.name)
+        return vector(frame, f, frame.kept_row(f, f["entry"], number), u)
     if leaf.kind == "w":
         return vector(frame, f, frame.row(f, "unit_weights", integer(cell.unit_weights.index(leaf.name)), padded), u)
     name = leaf.name.removeprefix("d ")
@@ -133,7 +134,8 @@ def incoming(frame: Frame, f: Function, name: str, u: Value) -> Value:
     pointer = frame.pointer(f, source)
     with f.when(f.make("i1", f"icmp ne {pointer}, null")):
         place = f.at(pointer, lanes.dtype, f.mul(f["entry"], stride))
-        f.set(total, arithmetic.add(f.get(lanes.type, total), emit_tail_load(frame, f, place, u, units)))
+        value = load_tail(f, lanes, place, f.mul(u, integer(lanes.width)), units)
+        f.set(total, arithmetic.add(f.get(lanes.type, total), value))
     return f.get(lanes.type, total)
 
 
@@ -143,8 +145,8 @@ def output_stores(frame: Frame, f: Function) -> dict[Symbol, list[RowStore]]:
     padded = frame.slot(f, "padded")
     stores: dict[Symbol, list[RowStore]] = {}
     for number, node in enumerate(program.sum_gradients):
-        place = f.add(f.mul(f["entry"], integer(len(program.blocks))), integer(number))
-        target = f.at(frame.pointer(f, "d_sums"), lanes.dtype, f.mul(place, padded))
+        first = frame.row(f, "d_sums", f["entry"], frame.slot(f, "d_sums_stride"))
+        target = f.at(first, lanes.dtype, f.mul(integer(number), padded))
         stores.setdefault(node, []).append(store_at(frame, f, target))
     for number, name in enumerate(program.cell.state_names):
         target = frame.lane_state(f, f["scratch"], own_turn(frame, name), number, f["lane"])
@@ -185,13 +187,13 @@ def tile(frame: Frame, rows: int) -> Function:
     size = f.mul(integer(num_r), padded)
     inputs, sums, places = [], [], []
     for r in range(rows):
-        number = f.add(f.mul(f.add(f["entry"], integer(r)), integer(len(program.blocks))), integer(program.first_r))
-        inputs.append(f.at(frame.pointer(f, "d_sums"), lanes.dtype, f.mul(number, padded)))
+        row = frame.row(f, "d_sums", f.add(f["entry"], integer(r)), frame.slot(f, "d_sums_stride"))
+        inputs.append(f.at(row, lanes.dtype, f.mul(integer(program.first_r), padded)))
         own = f.at(frame.lane_state(f, f["scratch"], integer(1), 0, f.add(f["lane"], integer(r))), lanes.dtype, first)
         places.append(f.at(frame.lane_state(f, f["scratch"], ZERO, 0, f.add(f["lane"], integer(r))), lanes.dtype, first))
         sums.append([f.variable(lanes.type, frame.load_vector(f, own, integer(v))) for v in range(frame.back_vectors)])
     base = f.at(frame.pointer(f, "back_weights"), lanes.dtype, f.mul(f["u"], f.mul(size, width)))
-    accumulate(frame, f, base, size, inputs, sums)
+    accumulate(f, lanes, base, size, inputs, sums)
     for place, row_sums in zip(places, sums, strict=True):
         for v, variable in enumerate(row_sums):
             f.store(f.get(lanes.type, variable), f.at(place, lanes.type, integer(v)), lanes.bytes)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,9 @@ import torch
 
 from gatework.engine.cpu.frame import Frame
 from gatework.engine.cpu.machine import Machine
-from gatework.engine.cpu.module import OPENMP, Kind, make_frame, module_text
+from gatework.engine.cpu.module import OPENMP, Kind, make_frame, module_text, products_text
+from gatework.engine.cpu.prepare import ENTRIES
+from gatework.engine.cpu.products import Tiles
 from gatework.engine.cpu.program import program_of
 
 Start = Callable[[int, int], None]
@@ -30,25 +32,42 @@ Alone = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Kernel:
-    """Compiled code. start(address of the arguments, threads): all parts in torch's pool.
+class Code:
+    """Compiled code. start(address of the arguments, threads): all parts in torch's pool, None where there is none.
 
-    alone(address): on the calling thread.
+    alone(address): all parts on the calling thread. once: other entry points by name, called once for all parts.
     """
 
-    frame: Frame
     start: Start | None
     alone: Alone
+    once: Mapping[str, Alone]
     engine: llvm.ExecutionEngine
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """One kind of kernel of one cell."""
+
+    frame: Frame
+    code: Code
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """The large products of the backward pass, the same for all cells."""
+
+    tiles: Tiles
+    code: Code
 
 
 _lock = threading.Lock()
 _kernels: dict[tuple[str, str, Kind, Machine], Kernel] = {}
+_products: dict[tuple[str, Machine], Products] = {}
 
 
 def kernel(text: str, dtype: torch.dtype, kind: Kind, machine: Machine) -> Kernel:
     """The kernel of a cell's canonical text; compiled at the first call. Safe to call from several threads."""
-    key = (text, "float" if dtype == torch.float32 else "double", kind, machine)
+    key = (text, word(dtype), kind, machine)
     found = _kernels.get(key)
     if found is None:
         with _lock:
@@ -58,7 +77,32 @@ def kernel(text: str, dtype: torch.dtype, kind: Kind, machine: Machine) -> Kerne
     return found
 
 
+def products(dtype: torch.dtype, machine: Machine) -> Products:
+    """The large products for a type of number; compiled at the first call. Safe to call from several threads."""
+    key = (word(dtype), machine)
+    found = _products.get(key)
+    if found is None:
+        with _lock:
+            found = _products.get(key)
+            if found is None:
+                code = _build("", *key[:1], "products", machine, lambda: products_text(machine, key[0]), ())
+                found = _products[key] = Products(Tiles.of(machine, key[0]), code)
+    return found
+
+
+def word(dtype: torch.dtype) -> str:
+    """LLVM's word for a type of number."""
+    return "float" if dtype == torch.float32 else "double"
+
+
 def _make(text: str, dtype: str, kind: Kind, machine: Machine) -> Kernel:
+    once = ENTRIES["backward" if kind == "backward" else "forward"]
+    code = _build(text, dtype, kind, machine, lambda: module_text(text, machine, dtype, kind), once)
+    return Kernel(make_frame(program_of(text), machine, dtype, kind), code)
+
+
+def _build(text: str, dtype: str, kind: str, machine: Machine, source: Callable[[], str], once: tuple[str, ...]) -> Code:
+    """From the disk, or compiled and written there. source: makes the module's text. once: further entry points."""
     has_pool = openmp_is_there()
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=3, codemodel="jitdefault", jit=True
@@ -66,14 +110,15 @@ def _make(text: str, dtype: str, kind: Kind, machine: Machine) -> Kernel:
     name = _cache_key(text, dtype, kind, machine)
     code = _read_cache(name)
     if code is None:
-        code = _compile(module_text(text, machine, dtype, kind), target)
+        code = _compile(source(), target)
         _write_cache(name, code)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     start = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32)(engine.get_function_address("start")) if has_pool else None
-    alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address("alone"))
-    return Kernel(make_frame(program_of(text), machine, dtype, kind), start, alone, engine)
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    others = {name: call(engine.get_function_address(name)) for name in once}
+    return Code(start, call(engine.get_function_address("alone")), others, engine)
 
 
 def _compile(text: str, target: llvm.TargetMachine) -> bytes:
@@ -125,7 +170,7 @@ def _source_hash() -> str:
     return digest.hexdigest()
 
 
-def _cache_key(text: str, dtype: str, kind: Kind, machine: Machine) -> str:
+def _cache_key(text: str, dtype: str, kind: str, machine: Machine) -> str:
     versions = (llvmlite.__version__, str(llvm.llvm_version_info), _source_hash())
     return hashlib.sha256("\0".join((text, dtype, kind, repr(machine), *versions)).encode()).hexdigest()
 

@@ -2,22 +2,20 @@
 
 forward(args, part)            one part's lanes through all its ticks
   forward_tile_R(…)            R rows × one vector of units × all gates: both matrix products in registers
-  forward_equations(…)         the equations of one row on that vector of units
-  forward_row(…)               instead, for cells with means: the equations over all units of one row
+  forward_row(…)               the equations over all units of one row, in as many passes as its means ask for
 """
 
 from gatework.cells.graph import Symbol
-from gatework.engine.cpu.arithmetic import Arithmetic
-from gatework.engine.cpu.frame import Frame, emit_events, emit_groups, emit_tail_store
+from gatework.engine.cpu.frame import Frame, emit_events
 from gatework.engine.cpu.ir import Function, Value, integer
-from gatework.engine.cpu.pointwise import RowStore, emit_row, evaluate, plan_passes
+from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
+from gatework.engine.cpu.slots import store_tail
+from gatework.engine.cpu.tile import accumulate, emit_groups
 
 
 def forward_functions(frame: Frame) -> list[Function]:
     """Every function of the forward pass; the entry is called `forward`."""
-    tiles = [tile(frame, rows) for rows in range(1, frame.tile_rows + 1)]
-    rows = [row(frame) if frame.program.has_means else equations(frame)]
-    return [*tiles, *rows, part(frame)]
+    return [*(tile(frame, rows) for rows in range(1, frame.tile_rows + 1)), row(frame), part(frame)]
 
 
 TILE_PARAMETERS = [("ptr", "args"), ("ptr", "scratch"), ("i64", "u"), ("i64", "entry"), ("i64", "lane"), ("i64", "now")]
@@ -37,14 +35,13 @@ def part(frame: Frame) -> Function:
         emit_events(frame, f, begin, tick, lambda lane, sequence: copy_in(frame, f, scratch, now, lane, sequence))
         with f.loop(integer(0), frame.slot(f, "tiles")) as u:
             emit_groups(
-                frame,
                 f,
                 count,
+                frame.tile_rows,
                 lambda rows, first: f.call(f"forward_tile_{rows}", [f["args"], scratch, u, f.add(entry, first), first, now]),
             )
-        if frame.program.has_means:
-            with f.loop(integer(0), count) as lane:
-                f.call("forward_row", [f["args"], scratch, f.add(entry, lane), lane, now])
+        with f.loop(integer(0), count) as lane:
+            f.call("forward_row", [f["args"], scratch, f.add(entry, lane), lane, now])
         later = f.binary("xor", now, integer(1))
         emit_events(frame, f, end, tick, lambda lane, sequence: copy_out(frame, f, scratch, later, lane, sequence))
     return f
@@ -65,19 +62,13 @@ def copy_out(frame: Frame, f: Function, scratch: Value, later: Value, lane: Valu
 
 
 def tile(frame: Frame, rows: int) -> Function:
-    """`rows` rows × one vector of units: the sums go to scratch, then the equations take them row by row.
+    """`rows` rows × one vector of units: what the products add to the gates goes to scratch, where the equations find it.
 
-    The way through the first-level cache costs a few cycles; the equations are compiled once instead of once per row and tile.
+    The way through the cache costs a few cycles; the equations are compiled once, and their constants loaded once a row.
     """
     f = Function(f"forward_tile_{rows}", TILE_PARAMETERS, "noinline")
-    sums = products(frame, f, rows)
-    for r in range(rows):
-        store_sums(frame, f, r, sums[r])
-    if not frame.program.has_means:
-        with f.loop(integer(0), integer(rows)) as row:
-            f.call(
-                "forward_equations", [f["args"], f["scratch"], f["u"], f.add(f["entry"], row), f.add(f["lane"], row), f["now"]]
-            )
+    for r, sums in enumerate(products(frame, f, rows)):
+        store_sums(frame, f, r, sums)
     return f
 
 
@@ -98,21 +89,8 @@ def products(frame: Frame, f: Function, rows: int) -> list[list[Value]]:
     ):
         tile_size = f.mul(f.mul(size, integer(len(blocks))), integer(lanes.width))
         base = f.at(frame.pointer(f, weights), lanes.dtype, f.mul(f["u"], tile_size))
-        accumulate(frame, f, base, size, inputs, [[row_sums[b] for b in blocks] for row_sums in sums])
+        accumulate(f, lanes, base, size, inputs, [[row_sums[b] for b in blocks] for row_sums in sums])
     return [[f.get(lanes.type, variable) for variable in row_sums] for row_sums in sums]
-
-
-def accumulate(frame: Frame, f: Function, base: Value, size: Value, inputs: list[Value], sums: list[list[Value]]) -> None:
-    """sums[row][block] += inputs[row][k] · weights[k][block], for all k. base: weights packed [k][block][lane]."""
-    lanes, arithmetic = frame.lanes, Arithmetic(f, frame.lanes)
-    num_blocks = len(sums[0])
-    with f.loop(integer(0), size) as k:
-        first = f.mul(k, integer(num_blocks))
-        factors = [f.splat(lanes.width, f.load(lanes.dtype, f.at(source, lanes.dtype, k), lanes.bytes)) for source in inputs]
-        for b in range(num_blocks):
-            weight = frame.load_vector(f, base, f.add(first, integer(b)))
-            for row_sums, factor in zip(sums, factors, strict=True):
-                f.set(row_sums[b], arithmetic.fma(factor, weight, f.get(lanes.type, row_sums[b])))
 
 
 def store_sums(frame: Frame, f: Function, r: int, sums: list[Value]) -> None:
@@ -120,21 +98,6 @@ def store_sums(frame: Frame, f: Function, r: int, sums: list[Value]) -> None:
     lane = f.add(f["lane"], integer(r))
     for b, value in enumerate(sums):
         f.store(value, frame.in_tile(f, frame.lane_sums(f, f["scratch"], lane, b), f["u"]), frame.lanes.bytes)
-
-
-def equations(frame: Frame) -> Function:
-    """The equations of one row on one vector of units, and the stores of what they give."""
-    f = Function("forward_equations", TILE_PARAMETERS, "noinline")
-    program = frame.program
-    wanted = [*program.states.values(), *(program.kept if frame.training else ())]
-    known: dict[Symbol, Value] = {}
-    evaluate(Arithmetic(f, frame.lanes), wanted, known, lambda leaf: load_leaf(frame, f, leaf, f["lane"], f["u"]))
-    for node, stores in output_stores(frame, f, f["entry"], f["lane"]).items():
-        for store in stores:
-            store(known[node], f["u"])
-    if frame.training:
-        keep_states(frame, f, f["entry"], f["lane"], f["u"])
-    return f
 
 
 def row(frame: Frame) -> Function:
@@ -171,7 +134,7 @@ def output_stores(frame: Frame, f: Function, entry: Value, lane: Value) -> dict[
     program, lanes = frame.program, frame.lanes
     stores: dict[Symbol, list[RowStore]] = {}
     later = f.binary("xor", f["now"], integer(1))
-    units, padded = frame.slot(f, "units"), frame.slot(f, "padded")
+    units = frame.slot(f, "units")
     for number, (name, node) in enumerate(program.states.items()):
         to_lane = frame.lane_state(f, f["scratch"], later, number, lane)
 
@@ -179,20 +142,19 @@ def output_stores(frame: Frame, f: Function, entry: Value, lane: Value) -> dict[
             f.store(value, frame.in_tile(f, to_lane, u), lanes.bytes)
             if name == "h":
                 target = frame.row(f, "y", entry, frame.slot(f, "y_stride"))
-                emit_tail_store(frame, f, value, target, u, units)
+                store_tail(f, lanes, value, target, f.mul(u, integer(lanes.width)), units)
                 return
             out = frame.pointer(f, f"out_{name}")
             with f.when(f.make("i1", f"icmp ne {out}, null")):
                 target = f.at(out, lanes.dtype, f.mul(entry, units))
-                emit_tail_store(frame, f, value, target, u, units)
+                store_tail(f, lanes, value, target, f.mul(u, integer(lanes.width)), units)
 
         stores.setdefault(node, []).append(store_state)
     if frame.training:
         for number, node in enumerate(program.kept):
-            place = f.add(f.mul(entry, integer(len(program.kept))), integer(number))
+            target = frame.kept_row(f, entry, number)
 
-            def store_kept(value: Value, u: Value, place: Value = place) -> None:
-                target = f.at(frame.pointer(f, "kept"), lanes.dtype, f.mul(place, padded))
+            def store_kept(value: Value, u: Value, target: Value = target) -> None:
                 f.store(value, frame.in_tile(f, target, u), lanes.bytes)
 
             stores.setdefault(node, []).append(store_kept)
@@ -201,9 +163,9 @@ def output_stores(frame: Frame, f: Function, entry: Value, lane: Value) -> dict[
 
 def keep_states(frame: Frame, f: Function, entry: Value, lane: Value, u: Value) -> None:
     """Backward needs the states one step ago: h for the gradient of the recurrent weights, the others for the equations."""
-    for number, name in enumerate(frame.program.cell.state_names):
+    for number in range(len(frame.program.cell.state_names)):
         value = f.load(
             frame.lanes.type, frame.in_tile(f, frame.lane_state(f, f["scratch"], f["now"], number, lane), u), frame.lanes.bytes
         )
-        target = frame.row(f, f"before_{name}", entry, frame.slot(f, "padded"))
+        target = frame.kept_row(f, entry, len(frame.program.kept) + number)
         f.store(value, frame.in_tile(f, target, u), frame.lanes.bytes)

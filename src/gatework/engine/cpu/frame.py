@@ -12,13 +12,14 @@ through all their ticks. Its scratch, in numbers of the kernel's type:
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from gatework.cells.graph import Symbol
 from gatework.engine.cpu.arithmetic import Lanes
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import Row, RowPasses, RowStore, plan_passes
 from gatework.engine.cpu.program import Program
+from gatework.engine.cpu.slots import Slots
 
 SCHEDULE_SLOTS = (
     "parts", "first_tick", "last_tick", "max_ticks", "lanes", "ticks", "start", "count", "begins", "begins_range",
@@ -27,15 +28,20 @@ SCHEDULE_SLOTS = (
 
 
 @lru_cache(maxsize=256)
-def slots(states: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of all arguments, in order."""
-    names = [*SCHEDULE_SLOTS, "x", "x_stride", "x_weights", "r_weights", "bias", "unit_weights", "y", "y_stride", "kept"]
+def slots(states: tuple[str, ...], unit_weights: tuple[str, ...]) -> Slots:
+    """All arguments of a cell's kernels."""
+    names = [*SCHEDULE_SLOTS, "x", "x_stride", "input", "recurrent", "input_bias", "recurrent_bias"]
+    names += ["x_weights", "r_weights", "bias", "unit_weights", "y", "y_stride", "kept"]
     for state in states:
-        names += [f"initial_{state}", f"final_{state}", f"before_{state}", f"out_{state}"]
-    names += ["d_y", "d_y_stride", "d_sums", "back_weights", "back_tiles", "d_unit_weights"]
+        names += [f"initial_{state}", f"final_{state}", f"out_{state}"]
+    names += ["d_y", "d_y_stride", "d_sums", "d_sums_stride", "back_weights", "back_tiles", "x_back_weights", "d_unit_weights"]
     for state in states:
         names += [f"d_final_{state}", f"d_out_{state}", f"d_initial_{state}"]
-    return tuple(names)
+    names += ["d_input", "d_input_size", "d_recurrent", "d_recurrent_size", "d_bias"]
+    names += ["d_weight_input", "d_weight_recurrent", "d_input_bias", "d_recurrent_bias"]
+    for name in unit_weights:
+        names += [f"unit {name}", f"d_unit {name}"]
+    return Slots(tuple(names))
 
 
 @dataclass(frozen=True)
@@ -55,22 +61,26 @@ class Frame:
 
     # --- arguments
 
+    @cached_property
+    def slots(self) -> Slots:
+        """The arguments that the kernel is called with."""
+        return slots(self.program.cell.state_names, self.program.cell.unit_weights)
+
     def slot(self, f: Function, name: str) -> Value:
         """A number among the arguments."""
-        return self._argument(f, "i64", name)
+        return self.slots.number(f, name)
 
     def pointer(self, f: Function, name: str) -> Value:
         """A pointer among the arguments."""
-        return self._argument(f, "ptr", name)
-
-    def _argument(self, f: Function, kind: str, name: str) -> Value:
-        offset = 8 * slots(self.program.cell.state_names).index(name)
-        address = f.once(f"address of {name}", "ptr", lambda g: f"getelementptr i8, {g['args']}, i64 {offset}")
-        return f.once(name, kind, lambda g: f"load {kind}, {address}, align 8")
+        return self.slots.pointer(f, name)
 
     def row(self, f: Function, name: str, number: Value, stride: Value) -> Value:
         """The address of a row of an array of numbers."""
         return f.at(self.pointer(f, name), self.lanes.dtype, f.mul(number, stride))
+
+    def kept_row(self, f: Function, entry: Value, number: int) -> Value:
+        """The address of a row that forward leaves for backward: the kept values of an entry, then its states one step ago."""
+        return self.row(f, "kept", f.add(f.mul(entry, integer(self.program.kept_rows)), integer(number)), self.slot(f, "padded"))
 
     def in_tile(self, f: Function, row: Value, u: Value) -> Value:
         """The address of a tile's vector in a row."""
@@ -170,61 +180,6 @@ def while_loop(f: Function) -> Iterator[str]:
     yield leave
     f.do(f"br label %{head}")
     f.label(leave)
-
-
-def emit_groups(frame: Frame, f: Function, count: Value, call: Callable[[int, Value], None], most: int | None = None) -> None:
-    """Rows in balanced groups of at most `most`: 16 rows in tiles of 3 are 3,3,3,3,2,2, never 3,3,3,3,3,1."""
-    most = most or frame.tile_rows
-    groups = f.binary("sdiv", f.add(count, integer(most - 1)), integer(most))
-    safe = f.select(f.compare("sgt", groups, integer(0)), groups, integer(1))
-    small = f.binary("sdiv", count, safe)
-    larger = f.sub(count, f.mul(small, groups))
-    first = f.variable("i64", integer(0))
-    with f.loop(integer(0), groups) as group:
-        rows = f.select(f.compare("slt", group, larger), f.add(small, integer(1)), small)
-        start = f.get("i64", first)
-        for size in range(1, most + 1):
-            with f.when(f.compare("eq", rows, integer(size))):
-                call(size, start)
-        f.set(first, f.add(start, rows))
-
-
-def emit_tail_store(frame: Frame, f: Function, value: Value, row: Value, u: Value, units: Value) -> None:
-    """A vector into a row of exactly `units` numbers: whole where it fits, lane by lane at the end."""
-    lanes = frame.lanes
-    first = f.mul(u, integer(lanes.width))
-    left = f.sub(units, first)
-    whole, part, done = f.fresh("whole"), f.fresh("tail"), f.fresh("stored")
-    f.do(f"br {f.compare('sge', left, integer(lanes.width))}, label %{whole}, label %{part}")
-    f.label(whole)
-    f.store(value, f.at(row, lanes.dtype, first), lanes.bytes)
-    f.do(f"br label %{done}")
-    f.label(part)
-    with f.loop(integer(0), left) as k:
-        item = f.make(lanes.dtype, f"extractelement {value}, {k}")
-        f.store(item, f.at(row, lanes.dtype, f.add(first, k)), lanes.bytes)
-    f.do(f"br label %{done}")
-    f.label(done)
-
-
-def emit_tail_load(frame: Frame, f: Function, row: Value, u: Value, units: Value) -> Value:
-    """A vector from a row of exactly `units` numbers, zeros beyond."""
-    lanes = frame.lanes
-    first = f.mul(u, integer(lanes.width))
-    left = f.sub(units, first)
-    result = f.variable(lanes.type, lanes.constant(0.0))
-    whole, part, done = f.fresh("whole"), f.fresh("tail"), f.fresh("loaded")
-    f.do(f"br {f.compare('sge', left, integer(lanes.width))}, label %{whole}, label %{part}")
-    f.label(whole)
-    f.set(result, f.load(lanes.type, f.at(row, lanes.dtype, first), lanes.bytes))
-    f.do(f"br label %{done}")
-    f.label(part)
-    with f.loop(integer(0), left) as k:
-        item = f.load(lanes.dtype, f.at(row, lanes.dtype, f.add(first, k)), lanes.bytes)
-        f.set(result, f.make(lanes.type, f"insertelement {f.get(lanes.type, result)}, {item}, {k}"))
-    f.do(f"br label %{done}")
-    f.label(done)
-    return f.get(lanes.type, result)
 
 
 def scratch_rows(program: Program, num_lanes: int) -> int:

@@ -8,6 +8,8 @@ from gatework.engine.cpu.forward import forward_functions
 from gatework.engine.cpu.frame import Frame
 from gatework.engine.cpu.ir import Function, integer
 from gatework.engine.cpu.machine import Machine
+from gatework.engine.cpu.prepare import prepare_functions
+from gatework.engine.cpu.products import Tiles, products_functions
 from gatework.engine.cpu.program import Program, program_of
 
 Kind = Literal["inference", "training", "backward"]
@@ -22,8 +24,8 @@ def make_frame(program: Program, machine: Machine, dtype: str, kind: Kind) -> Fr
     """
     num_blocks = len(program.blocks)
     tile_rows = max(1, min(6, (machine.num_registers - 1) // (num_blocks + 1)))
-    back_vectors = 2
-    back_rows = max(1, min(6, (machine.num_registers - 2) // (back_vectors + 1)))
+    # backward tiles hold two vectors of weights and pass the rows' factors through one register
+    back_vectors, back_rows = 2, 12 if machine.num_registers >= 32 else 6
     return Frame(program, Lanes(machine, dtype), kind == "training", tile_rows, back_rows, back_vectors)
 
 
@@ -35,10 +37,20 @@ def entry_name(kind: Kind) -> str:
 def module_text(text: str, machine: Machine, dtype: str, kind: Kind) -> str:
     """text: the cell's canonical text. dtype: `float` or `double`. Entry points: `start(args, threads)` and `alone(args)`."""
     frame = make_frame(program_of(text), machine, dtype, kind)
-    functions = backward_functions(frame) if kind == "backward" else forward_functions(frame)
-    entry = entry_name(kind)
-    parts = [*declarations(frame.lanes), *(str(function) for function in functions), region(entry), start(), alone(entry)]
-    return "\n".join(parts)
+    is_backward = kind == "backward"
+    functions = [*prepare_functions(frame, is_backward), *(backward_functions if is_backward else forward_functions)(frame)]
+    return whole_text(frame.lanes, functions, entry_name(kind))
+
+
+def products_text(machine: Machine, dtype: str) -> str:
+    """The module of the large products: the same entry points."""
+    tiles = Tiles.of(machine, dtype)
+    return whole_text(tiles.lanes, products_functions(tiles), "products")
+
+
+def whole_text(lanes: Lanes, functions: list[Function], entry: str) -> str:
+    """A module: what comes from outside, its functions, the entry points around `entry`."""
+    return "\n".join([*declarations(lanes), *(str(function) for function in functions), region(entry), start(), alone(entry)])
 
 
 def declarations(lanes: Lanes) -> list[str]:

@@ -6,7 +6,7 @@ reference, said once.
 """
 
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from gatework.engine.cpu.frame import Frame
-from gatework.engine.cpu.layer import KEEP_BYTES, Weights, backward, forward, kept_bytes
+from gatework.engine.cpu.layer import KEEP_BYTES, Weights, backward, forward, kept_bytes, padded_to
 from gatework.engine.cpu.machine import machine
 from gatework.engine.cpu.module import make_frame
-from gatework.engine.cpu.pack import padded_to
 from gatework.engine.cpu.program import program_of
 from gatework.engine.cpu.schedule import Schedule, dense_schedule, ragged_schedule
 from gatework.engine.cpu.twice import differentiable_gradients
@@ -137,8 +136,7 @@ def _(
         return [y, *finals, *states, x.new_empty([torch.library.get_ctx().new_dynamic_size() for _ in range(3)])]
     entries = y.numel() // units
     padded = padded_to(units, frame.lanes.width)
-    kept = x.new_empty(entries, len(program.kept), padded)
-    return [y, *finals, *states, kept, *(x.new_empty(entries, padded) for _ in initial)]
+    return [y, *finals, *states, x.new_empty(entries, program.kept_rows, padded)]
 
 
 def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and plain values, no records
@@ -155,8 +153,9 @@ def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and pla
     cell: str,
     backwards: bool,
     mode: str,
-) -> list[Tensor]:
-    """What the operator `recurrent_backward` computes."""
+    wants_x: bool = True,
+) -> list[Tensor | None]:
+    """What the operator `recurrent_backward` computes; nothing for x where its gradient is not wanted."""
     program, frame = program_of(cell), frame_of(cell, x)
     schedule, rows = schedule_of(x, offsets, backwards, frame)
     split = split_weights(weights, len(program.cell.unit_weights))
@@ -172,10 +171,12 @@ def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and pla
         None if d_y is None else in_entry_order(d_y, rows),
         [next(finals).contiguous() if there else None for there in has_final],
         [in_entry_order(next(states), rows) if there else None for there in has_state],
+        wants_x,
     )
     w = gradients.weights
     biases = [] if w.input_bias is None or w.recurrent_bias is None else [w.input_bias, w.recurrent_bias]
-    return [in_step_order(gradients.x, rows, x), w.input, w.recurrent, *biases, *w.unit, *gradients.initial]
+    d_x = None if gradients.x is None else in_step_order(gradients.x, rows, x)
+    return [d_x, w.input, w.recurrent, *biases, *w.unit, *gradients.initial]
 
 
 @torch.library.custom_op("gatework::recurrent_backward", mutates_args=())
@@ -198,9 +199,10 @@ def recurrent_backward(  # noqa: PLR0913, PLR0917 - an operator takes tensors an
 
     has_*: which of the states have an incoming gradient.
     """
-    return gradients_now(
+    found = gradients_now(
         d_y, d_finals, has_final, d_states, has_state, x, weights, initial, offsets, saved, cell, backwards, mode
     )
+    return [gradient for gradient in found if gradient is not None]
 
 
 @recurrent_backward.register_fake
@@ -286,7 +288,8 @@ class Eager(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
-        return None, None, None, *_gradients(ctx, gradients, gradients_now)
+        compute = partial(gradients_now, wants_x=ctx.needs_input_grad[3])
+        return None, None, None, *_gradients(ctx, gradients, compute)
 
 
 recurrent.register_autograd(_backward, setup_context=_setup)

@@ -60,6 +60,11 @@ class Program:
         return sum(1 for block in self.blocks if not block.has_r)
 
     @cached_property
+    def kept_rows(self) -> int:
+        """Rows of `units` numbers that forward leaves for backward at each step: the kept values and the states one step ago."""
+        return len(self.kept) + len(self.states)
+
+    @cached_property
     def has_means(self) -> bool:
         """Whether the equations look at all units of a sequence at once, so that they need several passes."""
         return any(node.kind == "mean" for node in ordered(self.states.values()))

@@ -7,13 +7,40 @@ lanes, which
 are its first ones, since lanes are sorted by how long they run.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """The ticks [first, last), their entries [first_entry, last_entry), and where each part's events in them are: (parts, 2)."""
+
+    first: int
+    last: int
+    first_entry: int
+    last_entry: int
+    begins_range: Int64
+    ends_range: Int64
+
+    @cached_property
+    def slots(self) -> dict[str, int]:
+        """As numbers and addresses by the name of their slot."""
+        return {
+            "first_tick": self.first,
+            "last_tick": self.last,
+            "begins_range": self.begins_range.ctypes.data,
+            "ends_range": self.ends_range.ctypes.data,
+        }
+
+    @property
+    def entries(self) -> int:
+        """How many."""
+        return self.last_entry - self.first_entry
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +63,35 @@ class Schedule:
     ends: Int64
     ends_range: Int64
     rows: Int64 | None
+    _chunks: dict[int, tuple["Chunk", ...]] = field(default_factory=dict)
+
+    @cached_property
+    def addresses(self) -> dict[str, int]:
+        """Of the arrays, and the numbers, by the name of their slot; computed once, since a schedule serves many calls."""
+        arrays = {name: getattr(self, name).ctypes.data for name in ("ticks", "start", "count", "begins", "ends")}
+        return arrays | {"parts": self.parts, "lanes": self.lanes, "max_ticks": self.max_ticks}
+
+    @cached_property
+    def whole(self) -> "Chunk":
+        """All ticks."""
+        return Chunk(0, self.max_ticks, 0, int(self.count.sum()), self.begins_range, self.ends_range)
+
+    def chunks(self, entries: int) -> tuple["Chunk", ...]:
+        """The ticks in chunks of about so many entries, first to last."""
+        if entries not in self._chunks:
+            # by the steps of the busiest tick, not by the lanes: the number of threads changes no chunk of a dense batch
+            ticks = max(1, entries // max(1, int(self.count.sum(0).max(initial=0))))
+            bounds = [(first, min(first + ticks, self.max_ticks)) for first in range(0, self.max_ticks, ticks)]
+            self._chunks[entries] = tuple(
+                Chunk(
+                    *bound,
+                    *self.entries_between(*bound),
+                    self.events_between(self.begins, self.begins_range, *bound),
+                    self.events_between(self.ends, self.ends_range, *bound),
+                )
+                for bound in bounds
+            )
+        return self._chunks[entries]
 
     def events_between(self, events: Int64, ranges: Int64, first: int, last: int) -> Int64:
         """(parts, 2): where each part's events of the ticks [first, last) are."""

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gatework.cells import Cell
 from gatework.cells.equations import canonical_text
-from gatework.engine.cpu.layer import Layer, Weights, put_forward
+from gatework.engine.cpu.layer import Layer, Weights, prepared_forward
 from gatework.engine.cpu.schedule import Schedule
 from gatework.engine.records import LayerWeights
 
@@ -32,13 +32,11 @@ class LayerStream:
         self.y = like.new_zeros(batch, units)
         layer = Layer.of(canonical_text(cell), self.x, own)
         self.kernel = layer.kernel("inference")
-        schedule = endless(batch)
-        self.arguments = layer.base(self.kernel.frame, schedule, like)
-        put_forward(layer, self.kernel.frame, self.arguments, self.x, own, [like.new_zeros(batch, units) for _ in cell.states])
+        initial = [like.new_zeros(batch, units) for _ in cell.states]
+        self.arguments = prepared_forward(layer, self.kernel, endless(batch), self.x, own, initial)
         self.arguments.put(y=self.y, y_stride=units, first_tick=0, last_tick=1)
-        self.slots = self.arguments.array
-        self.address = self.slots.ctypes.data
-        self.place = {name: self.arguments.place(name) for name in ("x", "y", "first_tick", "last_tick")}
+        self.slots, self.address = self.arguments.array, self.arguments.address
+        self.place = {name: self.arguments.places[name] for name in ("x", "y", "first_tick", "last_tick")}
         self.turn = 0
 
     def step(self, x: int, y: int) -> None:
@@ -46,7 +44,7 @@ class LayerStream:
         slots, place = self.slots, self.place
         slots[place["x"]], slots[place["y"]] = x, y
         slots[place["first_tick"]], slots[place["last_tick"]] = self.turn, self.turn + 1
-        self.kernel.alone(self.address)
+        self.kernel.code.alone(self.address)
         self.turn ^= 1
 
     def saved_state(self) -> dict[str, Tensor]:
