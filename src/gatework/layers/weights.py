@@ -65,18 +65,13 @@ class WeightForm:
 
     def whole(self, parameters: Mapping[str, Tensor]) -> LayerWeights:
         """An engine's weights from the parameters by field."""
-        plain: dict[str, Tensor] = {}
-        named: dict[str, dict[str, Tensor]] = {"unit": {}, "matrix": {}}
-        for field, parameter in parameters.items():
-            kind, _, name = field.partition(" ")
-            if name:
-                named[kind][name] = parameter
-            else:
-                plain[field] = parameter
+        plain = dict(parameters)
+        unit = {name: plain.pop(f"unit {name}") for name in self.cell.unit_weights}
+        matrices = {name: plain.pop(f"matrix {name}") for name in self.cell.matrices}
         if not self.is_plain:
             self._fill(plain)
-            named["matrix"] = {name: self._joined(matrix) for name, matrix in named["matrix"].items()}
-        return LayerWeights(**plain, unit=named["unit"], matrices=named["matrix"])
+            matrices = {name: self._joined(matrix) for name, matrix in matrices.items()}
+        return LayerWeights(**plain, unit=unit, matrices=matrices)
 
     def _fill(self, weights: dict[str, Tensor]) -> None:
         """Every unit's own row in each of the weights of gates."""
