@@ -8,6 +8,7 @@ from torch import Tensor
 
 import gatework.layers as ours
 from gatework.errors import ConfigError, ShapeError
+from gatework.layers.stream import Stream
 
 CELLS = ["lstm", "gru", "peephole", "layernorm"]
 
@@ -71,21 +72,22 @@ def test_a_reset_forgets_a_state_that_is_no_number() -> None:
     assert torch.equal(output[1], layer(x[:1])[0][0, 1])
 
 
-STREAM = ours.LSTM(3, 4).stream(batch=3)
+def of_three() -> Stream:
+    return ours.LSTM(3, 4).stream(batch=3)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: STREAM.step(torch.zeros(3)), r"shape \(3,\) .*; expected \(3, 3\) .*layer\.stream\(batch="),
-        (lambda: STREAM.step(torch.zeros(3, 3).double()), r"type torch\.float64; expected \(3, 3\) and torch\.float32"),
-        (lambda: STREAM.step(torch.zeros(3, 3), out=torch.zeros(4, 3).T), r"out has shape \(3, 4\).*expected contiguous"),
-        (lambda: STREAM.restore(ours.LSTM(3, 4).stream().state()), r"saved state .*expected .*same layer and batch"),
+        (lambda: of_three().step(torch.zeros(3)), r"shape \(3,\) .*; expected \(3, 3\) .*layer\.stream\(batch="),
+        (lambda: of_three().step(torch.zeros(3, 3).double()), r"type torch\.float64; expected \(3, 3\) and torch\.float32"),
+        (lambda: of_three().step(torch.zeros(3, 3), out=torch.zeros(4, 3).T), r"out has shape \(3, 4\).*expected contiguous"),
+        (lambda: of_three().restore(ours.LSTM(3, 4).stream().state()), r"saved state .*expected .*same layer and batch"),
         (
-            lambda: STREAM.reset(torch.zeros(2, dtype=torch.bool)),
+            lambda: of_three().reset(torch.zeros(2, dtype=torch.bool)),
             r"shape \(2,\) and type torch\.bool; expected \(3,\) .*leave it out",
         ),
-        (lambda: STREAM.reset(torch.zeros(3)), r"torch\.float32; expected \(3,\) and torch\.bool.*\.bool\(\)"),
+        (lambda: of_three().reset(torch.zeros(3)), r"torch\.float32; expected \(3,\) and torch\.bool.*\.bool\(\)"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_cure(call: Callable[[], object], message: str) -> None:
