@@ -11,7 +11,7 @@ Lane states hold d(state after the tick); turn 0 is used alone.
 
 from gatework.cells.graph import Symbol
 from gatework.engine.cpu.arithmetic import Arithmetic
-from gatework.engine.cpu.frame import Frame, emit_events
+from gatework.engine.cpu.frame import TEAM_PARAMETERS, Frame, Team, emit_events
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
 from gatework.engine.cpu.slots import load_tail
@@ -26,9 +26,9 @@ def backward_functions(frame: Frame) -> list[Function]:
 
 
 def part(frame: Frame) -> Function:
-    """One part's lanes, last tick first."""
-    f = Function("backward", [("ptr", "args"), ("i64", "part")])
-    scratch = frame.part_scratch(f)
+    """One part's lanes, last tick first. Of a team, each member has some units of all lanes."""
+    f = Function("backward", TEAM_PARAMETERS)
+    scratch, team = frame.part_scratch(f), Team.of(frame, f)
     begin, end = reversed_events(frame, f, "begins"), reversed_events(frame, f, "ends")
     first_tick = f.mul(f["part"], frame.slot(f, "max_ticks"))
     first, last = frame.ticks(f)
@@ -36,17 +36,19 @@ def part(frame: Frame) -> Function:
         place = f.add(first_tick, tick)
         entry = f.load("i64", f.at(frame.pointer(f, "start"), "i64", place), 8)
         count = f.load("i64", f.at(frame.pointer(f, "count"), "i64", place), 8)
-        emit_events(frame, f, end, tick, lambda lane, sequence: copy_in(frame, f, scratch, lane, sequence), step=-1)
+        emit_events(frame, f, end, tick, lambda lane, sequence: copy_in(frame, f, team, scratch, lane, sequence), step=-1)
         with f.loop(ZERO, count) as lane:
-            f.call("backward_row", [f["args"], scratch, f.add(entry, lane), lane, f["part"]])
-        with f.loop(ZERO, frame.slot(f, "back_tiles")) as u:
+            f.call("backward_row", [f["args"], scratch, f.add(entry, lane), lane, f["part"], team.first, team.last])
+        # the product reads the sums' gradients of all units
+        team.wait(f)
+        with f.loop(team.first_back, team.last_back) as u:
             emit_groups(
                 f,
                 count,
                 frame.back_rows,
                 lambda rows, first: f.call(f"backward_tile_{rows}", [f["args"], scratch, u, f.add(entry, first), first]),
             )
-        emit_events(frame, f, begin, tick, lambda lane, sequence: copy_out(frame, f, scratch, lane, sequence), step=-1)
+        emit_events(frame, f, begin, tick, lambda lane, sequence: copy_out(frame, f, team, scratch, lane, sequence), step=-1)
     return f
 
 
@@ -58,28 +60,30 @@ def reversed_events(frame: Frame, f: Function, name: str) -> tuple[Value, Value,
     return table, variable, first
 
 
-def copy_in(frame: Frame, f: Function, scratch: Value, lane: Value, sequence: Value) -> None:
+def copy_in(frame: Frame, f: Function, team: Team, scratch: Value, lane: Value, sequence: Value) -> None:
     """A sequence's last step: the gradients of its final states go into the lane, zeros where there are none."""
     for number, name in enumerate(frame.program.cell.state_names):
         target = frame.lane_state(f, scratch, ZERO, number, lane)
         source = frame.pointer(f, f"d_final_{name}")
-        frame.fill_zero(f, target)
+        team.fill_zero(f, target)
         with f.when(f.make("i1", f"icmp ne {source}, null")):
-            frame.copy(f, f.at(source, frame.lanes.dtype, f.mul(sequence, frame.slot(f, "units"))), target)
+            team.copy(f, f.at(source, frame.lanes.dtype, f.mul(sequence, frame.slot(f, "units"))), target)
 
 
-def copy_out(frame: Frame, f: Function, scratch: Value, lane: Value, sequence: Value) -> None:
+def copy_out(frame: Frame, f: Function, team: Team, scratch: Value, lane: Value, sequence: Value) -> None:
     """A sequence's first step is done: the lane holds the gradients of its initial states."""
     for number, name in enumerate(frame.program.cell.state_names):
         target = frame.row(f, f"d_initial_{name}", sequence, frame.slot(f, "units"))
-        frame.copy(f, frame.lane_state(f, scratch, ZERO, number, lane), target)
+        team.copy(f, frame.lane_state(f, scratch, ZERO, number, lane), target)
 
 
-ROW_PARAMETERS = [("ptr", "args"), ("ptr", "scratch"), ("i64", "entry"), ("i64", "lane"), ("i64", "part")]
+ROW_PARAMETERS = [
+    ("ptr", "args"), ("ptr", "scratch"), ("i64", "entry"), ("i64", "lane"), ("i64", "part"), ("i64", "first"), ("i64", "last"),
+]  # fmt: skip
 
 
 def row(frame: Frame) -> Function:
-    """The gradients of one row's equations, over all its units."""
+    """The gradients of one row's equations, over a range of its units."""
     f = Function("backward_row", ROW_PARAMETERS, "noinline")
     program = frame.program
     outputs = list(dict.fromkeys([*program.sum_gradients, *program.state_gradients.values(), *program.weight_gradients.values()]))
@@ -89,7 +93,9 @@ def row(frame: Frame) -> Function:
     for number, name in enumerate(program.cell.state_names):
         if name != "h" and program.has_means:
             source = frame.lane_state(f, f["scratch"], integer(1), number, f["lane"])
-            frame.copy(f, source, frame.lane_state(f, f["scratch"], ZERO, number, f["lane"]))
+            target = frame.lane_state(f, f["scratch"], ZERO, number, f["lane"])
+            with f.loop(f["first"], f["last"]) as u:
+                f.store(vector(frame, f, source, u), frame.in_tile(f, target, u), frame.lanes.bytes)
     return f
 
 

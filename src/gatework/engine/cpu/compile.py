@@ -149,6 +149,8 @@ def openmp_is_there() -> bool:
         found = False
     else:
         found = True
+    # where nothing gives the processor away, a waiting thread just spins
+    addresses["sched_yield"] = ctypes.cast(getattr(ctypes.CDLL(None), "sched_yield", _no_pool), ctypes.c_void_p).value
     for name, address in addresses.items():
         llvm.add_symbol(name, address)
     return found

@@ -6,7 +6,7 @@ forward(args, part)            one part's lanes through all its ticks
 """
 
 from gatework.cells.graph import Symbol
-from gatework.engine.cpu.frame import Frame, emit_events
+from gatework.engine.cpu.frame import TEAM_PARAMETERS, Frame, Team, emit_events
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
 from gatework.engine.cpu.slots import store_tail
@@ -18,13 +18,16 @@ def forward_functions(frame: Frame) -> list[Function]:
     return [*(tile(frame, rows) for rows in range(1, frame.tile_rows + 1)), row(frame), part(frame)]
 
 
+ROW_PARAMETERS = [
+    ("ptr", "args"), ("ptr", "scratch"), ("i64", "entry"), ("i64", "lane"), ("i64", "now"), ("i64", "first"), ("i64", "last"),
+]  # fmt: skip
 TILE_PARAMETERS = [("ptr", "args"), ("ptr", "scratch"), ("i64", "u"), ("i64", "entry"), ("i64", "lane"), ("i64", "now")]
 
 
 def part(frame: Frame) -> Function:
-    """One part's lanes: begin sequences, compute the tick, end sequences."""
-    f = Function("forward", [("ptr", "args"), ("i64", "part")])
-    scratch = frame.part_scratch(f)
+    """One part's lanes: begin sequences, compute the tick, end sequences. Of a team, each member has some units of all lanes."""
+    f = Function("forward", TEAM_PARAMETERS)
+    scratch, team = frame.part_scratch(f), Team.of(frame, f)
     begin, end = frame.event_range(f, "begins"), frame.event_range(f, "ends")
     first_tick = f.mul(f["part"], frame.slot(f, "max_ticks"))
     with f.loop(*frame.ticks(f)) as tick:
@@ -32,8 +35,11 @@ def part(frame: Frame) -> Function:
         entry = f.load("i64", f.at(frame.pointer(f, "start"), "i64", place), 8)
         count = f.load("i64", f.at(frame.pointer(f, "count"), "i64", place), 8)
         now = f.binary("and", tick, integer(1))
-        emit_events(frame, f, begin, tick, lambda lane, sequence: copy_in(frame, f, scratch, now, lane, sequence))
-        with f.loop(integer(0), frame.slot(f, "tiles")) as u:
+        before = f.get("i64", begin[1])
+        emit_events(frame, f, begin, tick, lambda lane, sequence: copy_in(frame, f, team, scratch, now, lane, sequence))
+        with f.when(f.compare("ne", f.get("i64", begin[1]), before)):
+            team.wait(f)
+        with f.loop(team.first, team.last) as u:
             emit_groups(
                 f,
                 count,
@@ -41,24 +47,26 @@ def part(frame: Frame) -> Function:
                 lambda rows, first: f.call(f"forward_tile_{rows}", [f["args"], scratch, u, f.add(entry, first), first, now]),
             )
         with f.loop(integer(0), count) as lane:
-            f.call("forward_row", [f["args"], scratch, f.add(entry, lane), lane, now])
+            f.call("forward_row", [f["args"], scratch, f.add(entry, lane), lane, now, team.first, team.last])
         later = f.binary("xor", now, integer(1))
-        emit_events(frame, f, end, tick, lambda lane, sequence: copy_out(frame, f, scratch, later, lane, sequence))
+        emit_events(frame, f, end, tick, lambda lane, sequence: copy_out(frame, f, team, scratch, later, lane, sequence))
+        # the next tick reads all units, and writes where this one read
+        team.wait(f)
     return f
 
 
-def copy_in(frame: Frame, f: Function, scratch: Value, now: Value, lane: Value, sequence: Value) -> None:
+def copy_in(frame: Frame, f: Function, team: Team, scratch: Value, now: Value, lane: Value, sequence: Value) -> None:
     """A sequence begins: its initial states go into the lane."""
     for number, name in enumerate(frame.program.cell.state_names):
         source = frame.row(f, f"initial_{name}", sequence, frame.slot(f, "units"))
-        frame.copy(f, source, frame.lane_state(f, scratch, now, number, lane))
+        team.copy(f, source, frame.lane_state(f, scratch, now, number, lane))
 
 
-def copy_out(frame: Frame, f: Function, scratch: Value, later: Value, lane: Value, sequence: Value) -> None:
+def copy_out(frame: Frame, f: Function, team: Team, scratch: Value, later: Value, lane: Value, sequence: Value) -> None:
     """A sequence ends: the lane's states are its final ones."""
     for number, name in enumerate(frame.program.cell.state_names):
         target = frame.row(f, f"final_{name}", sequence, frame.slot(f, "units"))
-        frame.copy(f, frame.lane_state(f, scratch, later, number, lane), target)
+        team.copy(f, frame.lane_state(f, scratch, later, number, lane), target)
 
 
 def tile(frame: Frame, rows: int) -> Function:
@@ -101,10 +109,8 @@ def store_sums(frame: Frame, f: Function, r: int, sums: list[Value]) -> None:
 
 
 def row(frame: Frame) -> Function:
-    """The equations of one row over all its units, in passes."""
-    f = Function(
-        "forward_row", [("ptr", "args"), ("ptr", "scratch"), ("i64", "entry"), ("i64", "lane"), ("i64", "now")], "noinline"
-    )
+    """The equations of one row over a range of its units, in passes; with means, over all of them."""
+    f = Function("forward_row", ROW_PARAMETERS, "noinline")
     program = frame.program
     outputs = list(dict.fromkeys([*program.states.values(), *(program.kept if frame.training else ())]))
 
@@ -112,7 +118,7 @@ def row(frame: Frame) -> Function:
     stores = output_stores(frame, f, f["entry"], f["lane"])
     emit_row(frame.row_of(f, passes, stores, lambda leaf, u: load_leaf(frame, f, leaf, f["lane"], u)))
     if frame.training:
-        with f.loop(integer(0), frame.slot(f, "tiles")) as u:
+        with f.loop(f["first"], f["last"]) as u:
             keep_states(frame, f, f["entry"], f["lane"], u)
     return f
 

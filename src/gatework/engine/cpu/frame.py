@@ -22,9 +22,14 @@ from gatework.engine.cpu.program import Program
 from gatework.engine.cpu.slots import Slots
 
 SCHEDULE_SLOTS = (
-    "parts", "first_tick", "last_tick", "max_ticks", "lanes", "ticks", "start", "count", "begins", "begins_range",
+    "parts", "is_team", "first_tick", "last_tick", "max_ticks", "lanes", "ticks", "start", "count", "begins", "begins_range",
     "ends", "ends_range", "scratch", "scratch_size", "lane_stride", "units", "padded", "tiles", "input_size",
+    "barrier",
 )  # fmt: skip
+
+
+PATIENCE = 10_000
+"""Turns that a thread waits at a barrier before it gives its processor away."""
 
 
 @lru_cache(maxsize=256)
@@ -123,8 +128,8 @@ class Frame:
         self, f: Function, passes: RowPasses, stores: dict[Symbol, list[RowStore]], load: Callable[[Symbol, Value], Value]
     ) -> Row:
         """A row of this kernel: its spilled values in scratch, its sizes among the arguments."""
-        sizes = (self.slot(f, name) for name in ("tiles", "units", "padded"))
-        return Row(f, self.lanes, passes, stores, load, self.spill(f, f["scratch"]), *sizes)
+        units, padded = self.slot(f, "units"), self.slot(f, "padded")
+        return Row(f, self.lanes, passes, stores, load, self.spill(f, f["scratch"]), f["first"], f["last"], units, padded)
 
     # --- events
 
@@ -136,17 +141,96 @@ class Frame:
         stop = f.load("i64", f.at(bounds, "i64", f.add(place, integer(1))), 8)
         return self.pointer(f, name), f.variable("i64", first), stop
 
+
+TEAM_PARAMETERS = [("ptr", "args"), ("i64", "part"), ("i64", "rank"), ("i64", "size")]
+
+
+@dataclass(frozen=True)
+class Team:
+    """The threads that compute one part together, each some of the units; usually one thread, all of them.
+
+    first, last: this member's vectors of units [first, last). first_back, last_back: its tiles in backward, the same units.
+    """
+
+    frame: Frame
+    first: Value
+    last: Value
+    first_back: Value
+    last_back: Value
+
+    @classmethod
+    def of(cls, frame: Frame, f: Function) -> "Team":
+        """The share of a function with TEAM_PARAMETERS."""
+        tiles, vectors = frame.slot(f, "tiles"), integer(frame.back_vectors)
+        back = f.binary("sdiv", f.add(tiles, integer(frame.back_vectors - 1)), vectors)
+        bounds = []
+        for member in (f["rank"], f.add(f["rank"], integer(1))):
+            tile = f.binary("sdiv", f.mul(back, member), f["size"])
+            vector = f.mul(tile, vectors)
+            bounds.append((f.select(f.compare("slt", vector, tiles), vector, tiles), tile))
+        (first, first_back), (last, last_back) = bounds
+        return cls(frame, first, last, first_back, last_back)
+
+    def wait(self, f: Function) -> None:
+        """Until all members are here."""
+        with f.when(f.compare("sgt", f["size"], integer(1))):
+            f.call("wait", [self.frame.pointer(f, "barrier"), f["size"]])
+
+    def units(self, f: Function) -> tuple[Value, Value]:
+        """The member's units [first, last)."""
+        width, units = integer(self.frame.lanes.width), self.frame.slot(f, "units")
+        last = f.mul(self.last, width)
+        return f.mul(self.first, width), f.select(f.compare("slt", last, units), last, units)
+
     def copy(self, f: Function, source: Value, target: Value) -> None:
-        """`units` numbers."""
-        with f.loop(integer(0), self.slot(f, "units")) as k:
-            value = f.load(self.lanes.dtype, f.at(source, self.lanes.dtype, k), self.lanes.bytes)
-            f.store(value, f.at(target, self.lanes.dtype, k), self.lanes.bytes)
+        """The member's units of a row."""
+        lanes = self.frame.lanes
+        with f.loop(*self.units(f)) as k:
+            value = f.load(lanes.dtype, f.at(source, lanes.dtype, k), lanes.bytes)
+            f.store(value, f.at(target, lanes.dtype, k), lanes.bytes)
 
     def fill_zero(self, f: Function, target: Value) -> None:
-        """`units` zeros."""
-        with f.loop(integer(0), self.slot(f, "units")) as k:
-            zero = Value(self.lanes.dtype, self.lanes.literal(0.0))
-            f.store(zero, f.at(target, self.lanes.dtype, k), self.lanes.bytes)
+        """Zeros in the member's units of a row."""
+        lanes = self.frame.lanes
+        with f.loop(*self.units(f)) as k:
+            f.store(Value(lanes.dtype, lanes.literal(0.0)), f.at(target, lanes.dtype, k), lanes.bytes)
+
+
+def barrier(frame: Frame) -> Function:
+    """Wait until `size` threads are here. barrier: how many have come, and how often all had; each in its own line of the cache.
+
+    After many turns without success the processor is given away: the other thread may need it.
+    """
+    f = Function("wait", [("ptr", "barrier"), ("i64", "size")], "noinline")
+    often = f.at(f["barrier"], "i64", integer(16))
+    seen = f.make("i64", f"load atomic i64, {often} acquire, align 8")
+    come = f.make("i64", f"atomicrmw add {f['barrier']}, i64 1 acq_rel")
+    is_last = f.compare("eq", f.add(come, integer(1)), f["size"])
+    opens, waits, done = f.fresh("opens"), f.fresh("waits"), f.fresh("through")
+    f.do(f"br {is_last}, label %{opens}, label %{waits}")
+    f.label(opens)
+    f.do(f"store atomic i64 0, {f['barrier']} monotonic, align 8")
+    f.do(f"store atomic {f.add(seen, integer(1))}, {often} release, align 8")
+    f.do(f"br label %{done}")
+    f.label(waits)
+    turns = f.variable("i64", integer(0))
+    again, rests, go_on = f.fresh("again"), f.fresh("rests"), f.fresh("on")
+    f.do(f"br label %{again}")
+    f.label(again)
+    now = f.make("i64", f"load atomic i64, {often} acquire, align 8")
+    f.do(f"br {f.compare('ne', now, seen)}, label %{done}, label %{rests}")
+    f.label(rests)
+    if frame.lanes.machine.pause:
+        f.do(frame.lanes.machine.pause)
+    turn = f.add(f.get("i64", turns), integer(1))
+    f.set(turns, turn)
+    with f.when(f.compare("sgt", turn, integer(PATIENCE))):
+        f.do("call i32 @sched_yield()")
+    f.do(f"br label %{go_on}")
+    f.label(go_on)
+    f.do(f"br label %{again}")
+    f.label(done)
+    return f
 
 
 def emit_events(

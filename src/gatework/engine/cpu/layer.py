@@ -76,6 +76,8 @@ class Layer:
         size = scratch_rows(self.program, schedule.lanes) * stride
         arguments = Arguments(frame.slots)
         arguments.put_schedule(schedule)
+        if schedule.is_team:
+            arguments.put(is_team=1, barrier=torch.zeros(32, dtype=torch.int64))
         arguments.put(
             scratch=x.new_zeros(schedule.parts * size), scratch_size=size, lane_stride=stride, units=self.units, padded=padded,
             tiles=padded // frame.lanes.width, input_size=self.input_size, input=weights.input.contiguous(),
@@ -282,7 +284,7 @@ class Totals:
         program, tiles, frame = layer.program, self.products.tiles, compiled.frame
         padded, width = layer.padded(frame), frame.lanes.width
         self.d_x = empty(x, *x.shape) if wants_x else None
-        self.d_sums, self.parts = d_sums, torch.get_num_threads()
+        self.d_sums, threads = d_sums, torch.get_num_threads()
         x_columns, h_columns = tiles.padded_columns(layer.input_size), tiles.padded_columns(padded)
         x_rows, r_rows = len(program.x_blocks) * padded, len(program.r_blocks) * padded
         totals = x.new_zeros(x_rows * x_columns + r_rows * h_columns + len(program.blocks) * padded)
@@ -296,10 +298,10 @@ class Totals:
         size = tiles.scratch_size(layer.input_size, padded)
         self.own = Arguments(SLOTS)
         self.own.put(
-            parts=self.parts, vectors=len(program.blocks) * padded // width, x_vectors=x_rows // width,
+            parts=1, is_team=1, vectors=len(program.blocks) * padded // width, x_vectors=x_rows // width,
             first_r_vector=program.first_r * padded // width, input_size=layer.input_size, padded=padded, d_sums=d_sums,
             d_sums_stride=d_sums.shape[1], x_stride=layer.input_size, h_before_stride=program.kept_rows * padded,
-            x_back_weights=arguments.number("x_back_weights"), scratch=x.new_empty(self.parts * size), scratch_size=size,
+            x_back_weights=arguments.number("x_back_weights"), scratch=empty(x, threads * size), scratch_size=size,
             **self.places,
         )  # fmt: skip
         self.own.keep("totals", totals)

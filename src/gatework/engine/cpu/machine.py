@@ -20,7 +20,7 @@ TARGETS = ("generic", "avx2", "avx512")
 class Machine:
     """name: for people. cpu, features: LLVM's words. vector_bytes, num_registers: of the vector unit.
 
-    has_fma: fused multiply-add.
+    has_fma: fused multiply-add. pause: the instruction that a waiting thread spins on, or nothing.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Machine:
     vector_bytes: int
     num_registers: int
     has_fma: bool
+    pause: str = "call void @llvm.x86.sse2.pause()"
 
 
 def machine() -> Machine:
@@ -61,7 +62,7 @@ def _machine(wanted: str) -> Machine:
         return Machine(name, "x86-64", "", 16, 16, False)
     # arm64: 32 registers and fused multiply-add in every processor
     is_arm = bool(features.get("neon") or features.get("asimd")) or "apple" in cpu
-    return Machine(name, cpu, features.flatten(), 16, 32 if is_arm else 16, is_arm)
+    return Machine(name, cpu, features.flatten(), 16, 32 if is_arm else 16, is_arm, pause="")
 
 
 def without(flat: str, prefixes: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from typing import Literal
 from gatework.engine.cpu.arithmetic import Lanes
 from gatework.engine.cpu.backward import backward_functions
 from gatework.engine.cpu.forward import forward_functions
-from gatework.engine.cpu.frame import Frame
+from gatework.engine.cpu.frame import Frame, barrier
 from gatework.engine.cpu.ir import Function, integer
 from gatework.engine.cpu.machine import Machine
 from gatework.engine.cpu.prepare import prepare_functions
@@ -39,7 +39,7 @@ def module_text(text: str, machine: Machine, dtype: str, kind: Kind) -> str:
     frame = make_frame(program_of(text), machine, dtype, kind)
     is_backward = kind == "backward"
     functions = [*prepare_functions(frame, is_backward), *(backward_functions if is_backward else forward_functions)(frame)]
-    return whole_text(frame.lanes, functions, entry_name(kind))
+    return whole_text(frame.lanes, [barrier(frame), *functions], entry_name(kind))
 
 
 def products_text(machine: Machine, dtype: str) -> str:
@@ -61,6 +61,8 @@ def declarations(lanes: Lanes) -> list[str]:
         "declare void @GOMP_parallel(ptr, ptr, i32, i32)",
         "declare i32 @omp_get_thread_num()",
         "declare i32 @omp_get_num_threads()",
+        "declare i32 @sched_yield()",
+        *([f"declare {lanes.machine.pause.removeprefix('call ')}"] if lanes.machine.pause else []),
         f"declare {lanes.dtype} @llvm.vector.reduce.fadd.{suffix}({lanes.dtype}, {vector})",
         f"declare {vector} @llvm.fma.{suffix}({vector}, {vector}, {vector})",
         *unary,
@@ -68,13 +70,18 @@ def declarations(lanes: Lanes) -> list[str]:
 
 
 def region(entry: str) -> str:
-    """What each thread of a parallel region does: every so many parts; right for any number of threads that OpenMP grants."""
+    """What each thread of a parallel region does: every so many parts, or, of a team, its share of the only part. Right for any
+    number of threads that OpenMP grants.
+    """
     f = Function("region", [("ptr", "args")])
     thread = f.make("i64", f"sext {f.make('i32', 'call i32 @omp_get_thread_num()')} to i64")
     threads = f.make("i64", f"sext {f.make('i32', 'call i32 @omp_get_num_threads()')} to i64")
     parts = f.load("i64", f["args"], 8)
-    with f.loop(thread, parts, step=threads) as part:
-        f.call(entry, [f["args"], part])
+    is_team = f.compare("ne", f.load("i64", f.at(f["args"], "i64", integer(1)), 8), integer(0))
+    with f.when(is_team):
+        f.call(entry, [f["args"], integer(0), thread, threads])
+    with f.loop(f.select(is_team, parts, thread), parts, step=threads) as part:
+        f.call(entry, [f["args"], part, integer(0), integer(1)])
     return str(f)
 
 
@@ -89,5 +96,5 @@ def alone(entry: str) -> str:
     """All parts one by one on the calling thread."""
     f = Function("alone", [("ptr", "args")], linkage="")
     with f.loop(integer(0), f.load("i64", f["args"], 8)) as part:
-        f.call(entry, [f["args"], part])
+        f.call(entry, [f["args"], part, integer(0), integer(1)])
     return str(f)

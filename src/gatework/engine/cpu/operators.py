@@ -22,7 +22,8 @@ from gatework.engine.cpu.schedule import Schedule, dense_schedule, ragged_schedu
 from gatework.engine.cpu.twice import differentiable_gradients
 from gatework.errors import SlowPath
 
-DENSE, RAGGED = 0, 1
+TEAM_WORK = 2**16
+"""Multiplications of a step and sequence from which on it is worth waiting for other threads: about 4 µs of one."""
 
 
 def split_weights(weights: list[Tensor], num_units: int) -> Weights:
@@ -33,17 +34,28 @@ def split_weights(weights: list[Tensor], num_units: int) -> Weights:
 
 
 @lru_cache(maxsize=64)
-def _ragged(offsets: bytes, threads: int, backwards: bool, rows: int) -> tuple[Schedule, Tensor | None]:
-    schedule = ragged_schedule(np.frombuffer(offsets, dtype=np.int64), threads, backwards, rows)
+def _ragged(offsets: bytes, threads: int, backwards: bool, rows: int, is_team: bool) -> tuple[Schedule, Tensor | None]:
+    schedule = ragged_schedule(np.frombuffer(offsets, dtype=np.int64), threads, backwards, rows, is_team)
     return schedule, None if schedule.rows is None else torch.from_numpy(schedule.rows)
 
 
-def schedule_of(x: Tensor, offsets: Tensor | None, backwards: bool, frame: Frame) -> tuple[Schedule, Tensor | None]:
+def schedule_of(x: Tensor, offsets: Tensor | None, backwards: bool, frame: Frame, units: int) -> tuple[Schedule, Tensor | None]:
     """The schedule of dense time-major or ragged steps, and the row of x that each entry is (None: entries are rows)."""
     threads = torch.get_num_threads()
+    is_team = wants_team(frame, threads, x.shape[1] if offsets is None else len(offsets) - 1, units)
     if offsets is None:
-        return dense_schedule(x.shape[0], x.shape[1], threads, backwards), None
-    return _ragged(offsets.numpy().tobytes(), threads, backwards, frame.tile_rows)
+        return dense_schedule(x.shape[0], x.shape[1], threads, backwards, is_team), None
+    return _ragged(offsets.numpy().tobytes(), threads, backwards, frame.tile_rows, is_team)
+
+
+def wants_team(frame: Frame, threads: int, num_sequences: int, units: int) -> bool:
+    """Whether all threads compute each step together, every one some of the units, instead of each its own sequences.
+
+    They wait for each other twice a step, so only where threads would have nothing to do and a step is long enough; never in
+    cells that look at all units at once. No bit of the result depends on it.
+    """
+    is_long = len(frame.program.blocks) * units * units >= TEAM_WORK
+    return threads > 1 and num_sequences < threads and is_long and not frame.program.has_means
 
 
 def in_entry_order(values: Tensor, rows: Tensor | None) -> Tensor:
@@ -84,7 +96,7 @@ def recurrent_now(
 ) -> list[Tensor]:
     """What the operator `recurrent` computes."""
     program, frame = program_of(cell), frame_of(cell, x)
-    schedule, rows = schedule_of(x, offsets, backwards, frame)
+    schedule, rows = schedule_of(x, offsets, backwards, frame, weights[1].shape[1])
     split = split_weights(weights, len(program.cell.unit_weights))
     contiguous = [state.contiguous() for state in initial]
     result = forward(cell, in_entry_order(x, rows), split, contiguous, schedule, mode, wants_states)
@@ -157,7 +169,7 @@ def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and pla
 ) -> list[Tensor | None]:
     """What the operator `recurrent_backward` computes; nothing for x where its gradient is not wanted."""
     program, frame = program_of(cell), frame_of(cell, x)
-    schedule, rows = schedule_of(x, offsets, backwards, frame)
+    schedule, rows = schedule_of(x, offsets, backwards, frame, weights[1].shape[1])
     split = split_weights(weights, len(program.cell.unit_weights))
     finals, states = iter(d_finals), iter(d_states)
     gradients = backward(

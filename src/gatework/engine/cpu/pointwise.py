@@ -101,7 +101,8 @@ class Row:
     """One row of units in a function under construction.
 
     stores: for each output what to do with its value in tile u. load(leaf, u): a leaf's vector in tile u.
-    scratch: a row of (number of spilled, padded) numbers. tiles, units, padded: of the row.
+    scratch: a row of (number of spilled, padded) numbers. first, last: the vectors of units [first, last) to compute. units,
+    padded: of the row.
     """
 
     f: Function
@@ -110,7 +111,8 @@ class Row:
     stores: dict[Symbol, list[RowStore]]
     load: Callable[[Symbol, Value], Value]
     scratch: Value
-    tiles: Value
+    first: Value
+    last: Value
     units: Value
     padded: Value
 
@@ -131,7 +133,7 @@ def emit_row(row: Row) -> None:
         ready = [node for node in passes.same if node.kind != "mean" and passes.level[node] == number]
         evaluate(Arithmetic(f, lanes), sorted(ready, key=lambda node: node.number), means, row_has_no_leaf)
         totals = {node: f.variable(lanes.type, lanes.constant(0.0)) for node in all_means if passes.level[node] == number + 1}
-        with f.loop(integer(0), row.tiles) as u:
+        with f.loop(row.first, row.last) as u:
             emit_tile(row, number, u, means, totals)
         for node, total in totals.items():
             means[node] = mean_of(f, lanes, f.get(lanes.type, total), row.units)

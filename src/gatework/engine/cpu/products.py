@@ -1,11 +1,11 @@
 """The large products of the backward pass: gradients of the weights and of the input, from the gradients of the sums.
 
-One module for all cells. `products(args, part)` computes one part's share of
+One module for all cells. `products(args, 0, rank, size)` computes one thread's share of
 
-    d_input[v][k]     += Σ_entries x[k] · d_sums[v]          outer: the part's vectors v of the sums' gradients
+    d_input[v][k]     += Σ_entries x[k] · d_sums[v]          outer: the thread's vectors v of the sums' gradients
     d_recurrent[v][k] += Σ_entries h_before[k] · d_sums[v]
     d_bias[v]         += Σ_entries d_sums[v]
-    d_x[entry]         = d_sums[entry] · weights             inner: the part's entries
+    d_x[entry]         = d_sums[entry] · weights             inner: the thread's entries
 
 over the entries of one chunk. Every sum runs over the entries in ascending order, whoever computes it: the number of threads
 changes no bit.
@@ -28,8 +28,8 @@ VECTORS = 3
 """Vectors of an outer tile."""
 
 SLOTS = Slots((
-    "parts", "entries", "vectors", "x_vectors", "first_r_vector", "input_size", "padded", "d_sums", "d_sums_stride", "x",
-    "x_stride", "h_before", "h_before_stride", "d_input", "d_recurrent", "d_bias", "d_x", "x_back_weights",
+    "parts", "is_team", "entries", "vectors", "x_vectors", "first_r_vector", "input_size", "padded", "d_sums", "d_sums_stride",
+    "x", "x_stride", "h_before", "h_before_stride", "d_input", "d_recurrent", "d_bias", "d_x", "x_back_weights",
     "scratch", "scratch_size",
 ))  # fmt: skip
 
@@ -56,7 +56,7 @@ class Tiles:
         return -(-size // self.columns) * self.columns
 
     def scratch_size(self, input_size: int, padded: int) -> int:
-        """Numbers that each part needs: the left factor's block and the right factor's panel."""
+        """Numbers that each thread needs: the left factor's block and the right factor's panel."""
         return BLOCK * (self.padded_columns(max(input_size, padded)) + VECTORS * self.lanes.width)
 
 
@@ -74,22 +74,21 @@ def products_functions(tiles: Tiles) -> list[Function]:
 
 
 def share(f: Function, total: Value) -> tuple[Value, Value]:
-    """The part's share of `total` things: (first, one after the last)."""
-    parts = SLOTS.number(f, "parts")
-    first = f.binary("sdiv", f.mul(total, f["part"]), parts)
-    return first, f.binary("sdiv", f.mul(total, f.add(f["part"], integer(1))), parts)
+    """The member's share of `total` things: (first, one after the last)."""
+    first = f.binary("sdiv", f.mul(total, f["rank"]), f["size"])
+    return first, f.binary("sdiv", f.mul(total, f.add(f["rank"], integer(1))), f["size"])
 
 
 def part(tiles: Tiles) -> Function:
-    """One part's share of everything."""
+    """One member's share of everything."""
     lanes = tiles.lanes
-    f = Function("products", [("ptr", "args"), ("i64", "part")])
+    f = Function("products", [("ptr", "args"), ("i64", "part"), ("i64", "rank"), ("i64", "size")])
     x_vectors, first_r = SLOTS.number(f, "x_vectors"), SLOTS.number(f, "first_r_vector")
     d_sums, null = SLOTS.pointer(f, "d_sums"), Value("ptr", "null")
     of_r = f.at(d_sums, lanes.dtype, f.mul(first_r, integer(lanes.width)))
     r_vectors = f.sub(SLOTS.number(f, "vectors"), first_r)
     rest_bias = f.at(SLOTS.pointer(f, "d_bias"), lanes.type, first_r)
-    scratch = f.at(SLOTS.pointer(f, "scratch"), lanes.dtype, f.mul(f["part"], SLOTS.number(f, "scratch_size")))
+    scratch = f.at(SLOTS.pointer(f, "scratch"), lanes.dtype, f.mul(f["rank"], SLOTS.number(f, "scratch_size")))
     sizes = [SLOTS.number(f, name) for name in ("entries", "d_sums_stride")]
     x, h, padded = SLOTS.pointer(f, "x"), SLOTS.pointer(f, "h_before"), SLOTS.number(f, "padded")
     # the bias of the sums of x alone comes with the product of x, that of all others with the product of h

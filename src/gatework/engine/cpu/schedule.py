@@ -50,6 +50,7 @@ class Schedule:
     begins, ends: (n, 3) (tick, lane, sequence) by part then tick; begins_range, ends_range: (parts, 2), where a part's events
     are.
     rows: (total_steps,) the row of the caller's values that each entry is; None where it is the entry itself.
+    is_team: all threads compute the only part together, each some of the units.
     """
 
     parts: int
@@ -63,6 +64,7 @@ class Schedule:
     ends: Int64
     ends_range: Int64
     rows: Int64 | None
+    is_team: bool = False
     _chunks: dict[int, tuple["Chunk", ...]] = field(default_factory=dict)
 
     @cached_property
@@ -108,10 +110,10 @@ class Schedule:
 
 
 @lru_cache(maxsize=64)
-def dense_schedule(steps: int, num_sequences: int, threads: int, backwards: bool) -> Schedule:
+def dense_schedule(steps: int, num_sequences: int, threads: int, backwards: bool, is_team: bool = False) -> Schedule:
     """Equally long sequences in time-major order: entries are rows."""
     steps = steps if num_sequences else 0
-    parts = max(1, min(threads, num_sequences))
+    parts = 1 if is_team else max(1, min(threads, num_sequences))
     bounds = np.linspace(0, num_sequences, parts + 1).astype(np.int64)
     tick = np.arange(steps, dtype=np.int64)
     if backwards:
@@ -126,11 +128,12 @@ def dense_schedule(steps: int, num_sequences: int, threads: int, backwards: bool
     ticks = np.full(parts, steps, dtype=np.int64)
     ranges = np.stack([bounds[:-1], bounds[1:]], axis=1)
     start, count = np.ascontiguousarray(start), np.ascontiguousarray(count)
-    return Schedule(parts, int(lanes.max(initial=0)), steps, ticks, start, count, begins, ranges, ends, ranges, None)
+    return Schedule(parts, int(lanes.max(initial=0)), steps, ticks, start, count, begins, ranges, ends, ranges, None, is_team)
 
 
-def ragged_schedule(offsets: Int64, threads: int, backwards: bool, multiple: int) -> Schedule:
+def ragged_schedule(offsets: Int64, threads: int, backwards: bool, multiple: int, is_team: bool = False) -> Schedule:
     """Sequences of any lengths, one below the other: lanes are refilled as sequences end."""
+    threads = 1 if is_team else threads
     lengths = np.diff(offsets)
     live = np.flatnonzero(lengths)
     total = int(lengths.sum())
@@ -183,6 +186,7 @@ def ragged_schedule(offsets: Int64, threads: int, backwards: bool, multiple: int
         ends,
         ends_range,
         None if identity else rows,
+        is_team,
     )
 
 
