@@ -12,11 +12,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PI
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n $(WORKERS) --dist loadscope
 
-.PHONY: help setup demo test test-all check bench docs clean
+.PHONY: help setup demo test test-all check bench bench-rivals docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.app  ## install gatework into .venv; afterwards .venv/bin/gatework runs
 	@echo "Ready: $(BIN)/gatework --help"
@@ -39,6 +39,14 @@ check: $(VENV)/.dev  ## format, lint, strict types, documentation, architecture
 bench: $(VENV)/.dev  ## the benchmarks, after the tests that they rest on
 	@$(PYTEST) $(PARALLEL) -m "not slow"
 	@for script in $(sort $(wildcard benchmarks/bench_*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# What is there already (a torch of your choice) is kept, as in .venv.
+RIVALS := benchmarks/.venv-rivals
+BENCH_ARGS ?=
+
+bench-rivals: $(VENV)/.dev $(RIVALS)/.made  ## the engine's benchmark beside ONNX Runtime, OpenVINO and JAX
+	@$(PYTEST) $(PARALLEL) -m "not slow"
+	@$(RIVALS)/bin/python benchmarks/bench_engine.py $(BENCH_ARGS)
 
 docs: $(VENV)/.dev  ## rewrite the generated parts of docs/, then run every code block
 	@$(BIN)/python docs/write_error_list.py
@@ -65,3 +73,10 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing gatework and its test tools into $(VENV) (once; torch is most of it) ..."
 	@$(INSTALL) --editable ".[app,dev]"
 	@touch $(VENV)/.app $@
+
+$(RIVALS)/.made: $(VENV)/.made constraints.txt benchmarks/rivals.txt
+	@echo "Installing gatework and its rivals into $(RIVALS) (once; torch is most of it) ..."
+	@$(RIVALS)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(RIVALS)
+	@$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt \
+	  --requirement benchmarks/rivals.txt --editable .
+	@touch $@
