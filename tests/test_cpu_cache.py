@@ -17,6 +17,7 @@ from engine_cases import compiled_results, make_case
 from gatework.cells import CELLS
 from gatework.cells.equations import canonical_text
 from gatework.engine.cpu import compile as compiler
+from gatework.engine.cpu import plan as plan_module
 from gatework.engine.cpu.machine import Machine, machine
 from gatework.engine.cpu.module import module_text
 from gatework.errors import ConfigError
@@ -28,7 +29,7 @@ CASE = make_case(CELLS["rnn"], lengths=[2, 1], dtype=torch.float32, input_size=2
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache of its own, and a process that has compiled nothing yet."""
     monkeypatch.setenv("GATEWORK_CACHE", str(tmp_path / "kernels"))
-    monkeypatch.setattr(compiler, "_kernels", {})
+    another_process(monkeypatch)
     yield tmp_path / "kernels"
     assert not list(tmp_path.rglob(".*")), "no temporary file is left"
 
@@ -36,6 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the kernels in memory."""
     monkeypatch.setattr(compiler, "_kernels", {})
+    monkeypatch.setattr(compiler, "_products", {})
+    plan_module._plan.cache_clear()
 
 
 def may_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from gatework.cells import Cell, gru, lstm
 from gatework.engine import LayerWeights
 from gatework.engine.cpu import layer as layer_module
 from gatework.engine.cpu import operators
+from gatework.engine.cpu import plan as plan_module
 from gatework.engine.cpu.schedule import Schedule, dense_schedule, ragged_schedule
 
 LENGTHS = lists(integers(0, 30), min_size=0, max_size=40)
@@ -181,7 +182,9 @@ def test_training_gives_the_same_outputs_as_inference(cell: Cell) -> None:
 
 
 def in_chunks(monkeypatch: pytest.MonkeyPatch, entries: int, keep: bool) -> None:
-    monkeypatch.setattr(layer_module.Layer, "chunks", lambda _layer, _frame, schedule: schedule.chunks(entries))
+    real = Schedule.chunks
+    monkeypatch.setattr(Schedule, "chunks", lambda schedule, _: real(schedule, entries))
+    plan_module._plan.cache_clear()
     for module in (layer_module, operators):
         monkeypatch.setattr(module, "KEEP_BYTES", 2**40 if keep else 0)
 

@@ -1,5 +1,7 @@
 """A layer one step at a time."""
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -29,7 +31,10 @@ class Stream:
         first, last = self.layers[0], self.layers[-1]
         self.input_shape = first.x.shape[1:] if batch is None else first.x.shape
         self.output_shape = last.y.shape[1:] if batch is None else last.y.shape
-        self._inner = [layer.y.data_ptr() for layer in self.layers[:-1]]
+        for below, above in itertools.pairwise(self.layers):
+            below.write_into(above)
+        self._inner = [layer.x.data_ptr() for layer in self.layers[1:]]
+        self._num_inputs = len(cell.inputs)
         self._dtype = first.x.dtype
 
     def step(self, x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -53,6 +58,9 @@ class Stream:
                 f"out has shape {tuple(out.shape)} and type {out.dtype}; expected contiguous {tuple(self.output_shape)} and "
                 f"{self._dtype}. Give torch.empty of that shape, or leave out away."
             )
+        if self._num_inputs:
+            for layer in self.layers[1:]:
+                layer.x[:, -self._num_inputs :] = x[..., -self._num_inputs :]
         address = x.data_ptr()
         for layer, inner in zip(self.layers, self._inner, strict=False):
             layer.step(address, inner)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from gatework.engine.cpu.compile import Code
 from gatework.engine.cpu.schedule import Chunk, Schedule
-from gatework.engine.cpu.slots import Slots
 
 _forked = threading.Event()
 
@@ -25,13 +24,21 @@ def _array(size: int) -> type[ctypes.Array[ctypes.c_int64]]:
 
 
 class Arguments:
-    """Slots by name, zero and null to begin with; keeps every tensor alive that a slot points to."""
+    """Slots by name; keeps everything alive that a slot points to.
 
-    def __init__(self, slots: Slots):
-        self.places = slots.places
-        self.array = _array(len(slots.names))()
+    places: of the slots in the array. array: zero and null to begin with, or a copy of a template.
+    """
+
+    def __init__(self, places: dict[str, int], template: "Arguments | None" = None):
+        self.places = places
+        kind = _array(len(places))
+        self.array: ctypes.Array[ctypes.c_int64] = kind() if template is None else kind.from_buffer_copy(template.array)
         self.address = ctypes.addressof(self.array)
-        self._alive: dict[str, object] = {}
+        self._alive: list[object] = []
+
+    def copy(self) -> "Arguments":
+        """The same numbers in an array of its own."""
+        return Arguments(self.places, self)
 
     def put(self, **values: "Tensor | int | None") -> None:
         """A number as it is, a tensor by its address, None as the null pointer."""
@@ -42,23 +49,17 @@ class Arguments:
             elif value is None:
                 array[places[name]] = 0
             else:
-                self._alive[name] = value
+                self._alive.append(value)
                 array[places[name]] = value.data_ptr()
 
-    def keep(self, name: str, value: object) -> None:
+    def keep(self, value: object) -> None:
         """Keep alive what slots point into."""
-        self._alive[name] = value
+        self._alive.append(value)
 
     def put_from(self, name: str, value: Tensor, first_row: int) -> None:
         """An array whose first row stands for row `first_row`: kernels count rows from 0."""
-        self._alive[name] = value
+        self.keep(value)
         self.array[self.places[name]] = value.data_ptr() - first_row * value.stride(0) * value.element_size()
-
-    def tensor(self, name: str) -> Tensor:
-        """The tensor that a slot points to."""
-        value = self._alive[name]
-        assert isinstance(value, Tensor)
-        return value
 
     def number(self, name: str) -> int:
         """The number in a slot."""
@@ -66,7 +67,7 @@ class Arguments:
 
     def put_schedule(self, schedule: Schedule) -> None:
         """Everything of a schedule, all its ticks."""
-        self.keep("schedule", schedule)
+        self.keep(schedule)
         self.put(**schedule.addresses)
         self.put_ticks(schedule.whole)
 

@@ -44,10 +44,6 @@ def why_not_compiled(cell: Cell, weights: LayerWeights) -> str | None:
     if weights.projection is not None:
         return "the compiled engine has no projection yet"
     reason: str | None = text_or_reason(cell)[1]
-    if reason is None and cell.matrices:
-        return "the compiled engine has no matrix product inside the step yet"
-    if reason is None and cell.inputs:
-        return "the compiled engine has no inputs that bypass the gates yet"
     return reason
 
 
@@ -60,20 +56,25 @@ def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: dict
     offsets = given.sequences.offsets if isinstance(given, RaggedRows) else None
     outputs, finals = [], []
     for direction, own in enumerate(weights):
-        start = [of_type(initial[name][direction], given.values.dtype) for name in cell.states]
+        start = [of_type(initial[name][direction : direction + 1], given.values.dtype) for name in cell.states]
         y, *final = run_direction(cell, given.values, offsets, own, start, backwards=direction == 1)
         outputs.append(y)
         finals.append(final[: len(start)])
-    joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-    by_name = {name: torch.stack([final[number] for final in finals]) for number, name in enumerate(cell.states)}
-    return RowsResult(given.with_values(joined), by_name)
+    if len(outputs) == 1:
+        # the kernels leave the states in the form in which they got them: nothing to copy, and no view
+        return RowsResult(given.with_values(outputs[0]), dict(zip(cell.states, finals[0], strict=True)))
+    by_name = {name: torch.cat([final[number] for final in finals]) for number, name in enumerate(cell.states)}
+    return RowsResult(given.with_values(torch.cat(outputs, dim=-1)), by_name)
 
 
 def run_direction(
     cell: Cell, values: Tensor, offsets: Tensor | None, weights: LayerWeights, initial: list[Tensor], backwards: bool,
     wants_states: bool = False,
 ) -> list[Tensor]:  # fmt: skip
-    """y, the final states, and every other state after every step if wanted."""
+    """y, the final states, and every other state after every step if wanted.
+
+    initial: (num_sequences, hidden_size) each, or (1, num_sequences, hidden_size); the final states have the same form.
+    """
     text = text_or_reason(cell)[0]
     tensors = weights.tensors()
     needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (values, *tensors, *initial))

@@ -2,7 +2,7 @@
 
     backward(args, part)           for each tick: the equations' gradients row by row, then the gradient of h through the
     recurrent weights
-      backward_row(…)              one row: gradients of the sums, of the states before, of the unit weights
+      backward_row_P(…)            one row, phase P: gradients of the sums, of the states before, of the unit weights
       backward_tile_R(…)           R rows × a few vectors of units: d_h += d_sums · recurrent weights
 
 The gradients of the weights and of x are large products over all steps; `products` makes them after this, from d_sums.
@@ -11,7 +11,8 @@ Lane states hold d(state after the tick); turn 0 is used alone.
 
 from gatework.cells.graph import Symbol
 from gatework.engine.cpu.arithmetic import Arithmetic
-from gatework.engine.cpu.frame import TEAM_PARAMETERS, Frame, Team, emit_events
+from gatework.engine.cpu.frame import TEAM_PARAMETERS, Frame, Phase, Team, backward_phases, emit_events
+from gatework.engine.cpu.inner import emit_inner, inner_result, inner_tiles, operand_stores
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
 from gatework.engine.cpu.slots import load_tail
@@ -22,7 +23,9 @@ ZERO = integer(0)
 
 def backward_functions(frame: Frame) -> list[Function]:
     """Every function of the backward pass; the entry is called `backward`."""
-    return [*(tile(frame, rows) for rows in range(1, frame.back_rows + 1)), row(frame), part(frame)]
+    all_phases = backward_phases(frame.program)
+    rows = [row(frame, number, phase, number == len(all_phases) - 1) for number, phase in enumerate(all_phases)]
+    return [*(tile(frame, rows) for rows in range(1, frame.back_rows + 1)), *inner_tiles(frame), *rows, part(frame)]
 
 
 def part(frame: Frame) -> Function:
@@ -37,8 +40,11 @@ def part(frame: Frame) -> Function:
         entry = f.load("i64", f.at(frame.pointer(f, "start"), "i64", place), 8)
         count = f.load("i64", f.at(frame.pointer(f, "count"), "i64", place), 8)
         emit_events(frame, f, end, tick, lambda lane, sequence: copy_in(frame, f, team, scratch, lane, sequence), step=-1)
-        with f.loop(ZERO, count) as lane:
-            f.call("backward_row", [f["args"], scratch, f.add(entry, lane), lane, f["part"], team.first, team.last])
+        for phase in range(len(backward_phases(frame.program))):
+            emit_inner(frame, f, frame.program.back_inner, phase - 1, scratch, count)
+            with f.loop(ZERO, count) as lane:
+                f.call(f"backward_row_{phase}", [f["args"], scratch, f.add(entry, lane), lane, f["part"], team.first, team.last])
+        prefetch(frame, f, first, first_tick, tick)
         # the product reads the sums' gradients of all units
         team.wait(f)
         with f.loop(team.first_back, team.last_back) as u:
@@ -50,6 +56,19 @@ def part(frame: Frame) -> Function:
             )
         emit_events(frame, f, begin, tick, lambda lane, sequence: copy_out(frame, f, team, scratch, lane, sequence), step=-1)
     return f
+
+
+def prefetch(frame: Frame, f: Function, first: Value, first_tick: Value, tick: Value) -> None:
+    """Ask for what the next tick reads of forward, so that it comes from memory while the product runs."""
+    lanes, line = frame.lanes, 64
+    with f.when(f.compare("sgt", tick, first)):
+        place = f.add(first_tick, f.sub(tick, integer(1)))
+        entry = f.load("i64", f.at(frame.pointer(f, "start"), "i64", place), 8)
+        count = f.load("i64", f.at(frame.pointer(f, "count"), "i64", place), 8)
+        size = f.mul(f.mul(count, frame.slot(f, "padded")), integer(frame.program.kept_rows * lanes.bytes))
+        begin = frame.kept_row(f, entry, 0)
+        with f.loop(ZERO, size, step=line) as byte:
+            f.do(f"call void @llvm.prefetch.p0({f.at(begin, 'i8', byte)}, i32 0, i32 2, i32 1)")
 
 
 def reversed_events(frame: Frame, f: Function, name: str) -> tuple[Value, Value, Value]:
@@ -82,18 +101,20 @@ ROW_PARAMETERS = [
 ]  # fmt: skip
 
 
-def row(frame: Frame) -> Function:
-    """The gradients of one row's equations, over a range of its units."""
-    f = Function("backward_row", ROW_PARAMETERS, "noinline")
+def row(frame: Frame, number: int, phase: Phase, is_last: bool) -> Function:
+    """One phase of the gradients of one row's equations, over a range of its units."""
+    f = Function(f"backward_row_{number}", ROW_PARAMETERS, "noinline")
     program = frame.program
-    outputs = list(dict.fromkeys([*program.sum_gradients, *program.state_gradients.values(), *program.weight_gradients.values()]))
-    passes = plan_passes(outputs, frozenset(program.kept))
-    emit_row(frame.row_of(f, passes, output_stores(frame, f), lambda leaf, u: load(frame, f, leaf, u)))
+    passes = plan_passes(*phase)
+    stores = output_stores(frame, f) if is_last else operand_stores(frame, f, program.back_inner, number)
+    emit_row(frame.row_of(f, passes, stores, lambda leaf, u: load(frame, f, leaf, u)))
+    if not is_last:
+        return f
     clear_padding(frame, f)
-    for number, name in enumerate(program.cell.state_names):
-        if name != "h" and program.has_means:
-            source = frame.lane_state(f, f["scratch"], integer(1), number, f["lane"])
-            target = frame.lane_state(f, f["scratch"], ZERO, number, f["lane"])
+    for place, name in enumerate(program.cell.state_names):
+        if name != "h" and program.in_passes:
+            source = frame.lane_state(f, f["scratch"], integer(1), place, f["lane"])
+            target = frame.lane_state(f, f["scratch"], ZERO, place, f["lane"])
             with f.loop(f["first"], f["last"]) as u:
                 f.store(vector(frame, f, source, u), frame.in_tile(f, target, u), frame.lanes.bytes)
     return f
@@ -106,7 +127,7 @@ def clear_padding(frame: Frame, f: Function) -> None:
     lanes, padded = frame.lanes, frame.slot(f, "padded")
     first = frame.row(f, "d_sums", f["entry"], frame.slot(f, "d_sums_stride"))
     with f.loop(frame.slot(f, "units"), padded) as k:
-        for block in range(len(frame.program.blocks)):
+        for block in range(len(frame.program.blocks) + len(frame.program.inner)):
             place = f.at(first, lanes.dtype, f.add(f.mul(integer(block), padded), k))
             f.store(Value(lanes.dtype, lanes.literal(0.0)), place, lanes.bytes)
 
@@ -116,6 +137,10 @@ def load(frame: Frame, f: Function, leaf: Symbol, u: Value) -> Value:
     program, cell, padded = frame.program, frame.program.cell, frame.slot(f, "padded")
     if leaf in program.kept:
         return vector(frame, f, frame.kept_row(f, f["entry"], program.kept.index(leaf)), u)
+    if leaf.kind == "product_t":
+        return vector(frame, f, inner_result(frame, f, program.back_inner, leaf, f["lane"]), u)
+    if leaf.kind == "step":
+        return frame.step_input(f, leaf.name)
     if leaf.kind == "s":
         number = len(program.kept) + cell.state_names.index(leaf.name)
         return vector(frame, f, frame.kept_row(f, f["entry"], number), u)
@@ -150,13 +175,14 @@ def output_stores(frame: Frame, f: Function) -> dict[Symbol, list[RowStore]]:
     program, lanes = frame.program, frame.lanes
     padded = frame.slot(f, "padded")
     stores: dict[Symbol, list[RowStore]] = {}
-    for number, node in enumerate(program.sum_gradients):
+    # behind the sums' gradients those of the products inside the step
+    for number, node in enumerate((*program.sum_gradients, *program.d_results)):
         first = frame.row(f, "d_sums", f["entry"], frame.slot(f, "d_sums_stride"))
         target = f.at(first, lanes.dtype, f.mul(integer(number), padded))
-        stores.setdefault(node, []).append(store_at(frame, f, target))
+        stores.setdefault(node, []).append(frame.store_at(f, target))
     for number, name in enumerate(program.cell.state_names):
         target = frame.lane_state(f, f["scratch"], own_turn(frame, name), number, f["lane"])
-        stores.setdefault(program.state_gradients[name], []).append(store_at(frame, f, target))
+        stores.setdefault(program.state_gradients[name], []).append(frame.store_at(f, target))
     for number, name in enumerate(program.cell.unit_weights):
         row_number = f.add(f.mul(f["part"], integer(len(program.cell.unit_weights))), integer(number))
         target = f.at(frame.pointer(f, "d_unit_weights"), lanes.dtype, f.mul(row_number, padded))
@@ -166,12 +192,26 @@ def output_stores(frame: Frame, f: Function) -> dict[Symbol, list[RowStore]]:
             f.store(Arithmetic(f, lanes).add(f.load(lanes.type, place, lanes.bytes), value), place, lanes.bytes)
 
         stores.setdefault(program.weight_gradients[name], []).append(add_to)
+    for number, name in enumerate(program.cell.inputs):
+        stores.setdefault(program.step_gradients[name], []).append(column_store(frame, f, number))
     return stores
 
 
-def store_at(frame: Frame, f: Function, target: Value) -> RowStore:
-    """A store into a row that begins at `target`."""
-    return lambda value, u: f.store(value, frame.in_tile(f, target, u), frame.lanes.bytes)
+def column_store(frame: Frame, f: Function, number: int) -> RowStore:
+    """The gradient of an input that bypasses the gates: the mean over the units, which is in every lane, times their number."""
+    lanes = frame.lanes
+    column = f.add(frame.slot(f, "input_size"), integer(number))
+
+    def store(mean: Value, u: Value) -> None:
+        target = frame.pointer(f, "d_x")
+        is_first = f.compare("eq", u, ZERO)
+        with f.when(f.binary("and", is_first, f.make("i1", f"icmp ne {target}, null"))):
+            row = f.at(target, lanes.dtype, f.mul(f["entry"], frame.slot(f, "x_stride")))
+            one = f.make(lanes.dtype, f"extractelement {mean}, i64 0")
+            count = f.make(lanes.dtype, f"sitofp {frame.slot(f, 'units')} to {lanes.dtype}")
+            f.store(f.binary("fmul", one, count), f.at(row, lanes.dtype, column), lanes.bytes)
+
+    return store
 
 
 def own_turn(frame: Frame, name: str) -> Value:
@@ -179,7 +219,7 @@ def own_turn(frame: Frame, name: str) -> Value:
     replace what
     came in, unless a later pass over the row still reads it.
     """
-    return integer(1) if name == "h" or frame.program.has_means else ZERO
+    return integer(1) if name == "h" or frame.program.in_passes else ZERO
 
 
 def tile(frame: Frame, rows: int) -> Function:

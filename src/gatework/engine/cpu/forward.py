@@ -2,11 +2,12 @@
 
 forward(args, part)            one part's lanes through all its ticks
   forward_tile_R(…)            R rows × one vector of units × all gates: both matrix products in registers
-  forward_row(…)               the equations over all units of one row, in as many passes as its means ask for
+  forward_row_P(…)             phase P of the equations over all units of one row, in as many passes as its means ask for
 """
 
 from gatework.cells.graph import Symbol
-from gatework.engine.cpu.frame import TEAM_PARAMETERS, Frame, Team, emit_events
+from gatework.engine.cpu.frame import TEAM_PARAMETERS, Frame, Phase, Team, emit_events, forward_phases
+from gatework.engine.cpu.inner import emit_inner, inner_result, inner_tiles, operand_stores
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
 from gatework.engine.cpu.slots import store_tail
@@ -15,7 +16,9 @@ from gatework.engine.cpu.tile import accumulate, emit_groups
 
 def forward_functions(frame: Frame) -> list[Function]:
     """Every function of the forward pass; the entry is called `forward`."""
-    return [*(tile(frame, rows) for rows in range(1, frame.tile_rows + 1)), row(frame), part(frame)]
+    all_phases = forward_phases(frame.program, frame.training)
+    rows = [row(frame, number, phase, number == len(all_phases) - 1) for number, phase in enumerate(all_phases)]
+    return [*(tile(frame, rows) for rows in range(1, frame.tile_rows + 1)), *inner_tiles(frame), *rows, part(frame)]
 
 
 ROW_PARAMETERS = [
@@ -46,8 +49,10 @@ def part(frame: Frame) -> Function:
                 frame.tile_rows,
                 lambda rows, first: f.call(f"forward_tile_{rows}", [f["args"], scratch, u, f.add(entry, first), first, now]),
             )
-        with f.loop(integer(0), count) as lane:
-            f.call("forward_row", [f["args"], scratch, f.add(entry, lane), lane, now, team.first, team.last])
+        for phase in range(len(forward_phases(frame.program, frame.training))):
+            emit_inner(frame, f, frame.program.inner, phase - 1, scratch, count)
+            with f.loop(integer(0), count) as lane:
+                f.call(f"forward_row_{phase}", [f["args"], scratch, f.add(entry, lane), lane, now, team.first, team.last])
         later = f.binary("xor", now, integer(1))
         emit_events(frame, f, end, tick, lambda lane, sequence: copy_out(frame, f, team, scratch, later, lane, sequence))
         # the next tick reads all units, and writes where this one read
@@ -108,26 +113,27 @@ def store_sums(frame: Frame, f: Function, r: int, sums: list[Value]) -> None:
         f.store(value, frame.in_tile(f, frame.lane_sums(f, f["scratch"], lane, b), f["u"]), frame.lanes.bytes)
 
 
-def row(frame: Frame) -> Function:
-    """The equations of one row over a range of its units, in passes; with means, over all of them."""
-    f = Function("forward_row", ROW_PARAMETERS, "noinline")
-    program = frame.program
-    outputs = list(dict.fromkeys([*program.states.values(), *(program.kept if frame.training else ())]))
-
-    passes = plan_passes(outputs)
-    stores = output_stores(frame, f, f["entry"], f["lane"])
+def row(frame: Frame, number: int, phase: Phase, is_last: bool) -> Function:
+    """One phase of the equations of one row over a range of its units, in passes; with means, over all of them."""
+    f = Function(f"forward_row_{number}", ROW_PARAMETERS, "noinline")
+    passes = plan_passes(*phase)
+    stores = output_stores(frame, f, f["entry"], f["lane"]) if is_last else operand_stores(frame, f, frame.program.inner, number)
     emit_row(frame.row_of(f, passes, stores, lambda leaf, u: load_leaf(frame, f, leaf, f["lane"], u)))
-    if frame.training:
+    if frame.training and is_last:
         with f.loop(f["first"], f["last"]) as u:
             keep_states(frame, f, f["entry"], f["lane"], u)
     return f
 
 
 def load_leaf(frame: Frame, f: Function, leaf: Symbol, lane: Value, u: Value) -> Value:
-    """A sum, a state one step ago, or a unit weight."""
+    """A sum, the result of a product, a state one step ago, a unit weight, or an input that bypasses the gates."""
     cell = frame.program.cell
+    if leaf.kind == "step":
+        return frame.step_input(f, leaf.name)
     if leaf in frame.program.sums:
         place = frame.lane_sums(f, f["scratch"], lane, frame.program.sums.index(leaf))
+    elif leaf.kind == "product":
+        place = inner_result(frame, f, frame.program.inner, leaf, lane)
     elif leaf.kind == "s":
         place = frame.lane_state(f, f["scratch"], f["now"], cell.state_names.index(leaf.name), lane)
     else:

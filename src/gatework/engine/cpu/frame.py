@@ -18,34 +18,34 @@ from gatework.cells.graph import Symbol
 from gatework.engine.cpu.arithmetic import Lanes
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import Row, RowPasses, RowStore, plan_passes
-from gatework.engine.cpu.program import Program
-from gatework.engine.cpu.slots import Slots
+from gatework.engine.cpu.program import Inner, Program
+from gatework.engine.cpu.slots import COMMON, Slots
 
 SCHEDULE_SLOTS = (
-    "parts", "is_team", "first_tick", "last_tick", "max_ticks", "lanes", "ticks", "start", "count", "begins", "begins_range",
-    "ends", "ends_range", "scratch", "scratch_size", "lane_stride", "units", "padded", "tiles", "input_size",
-    "barrier",
+    "first_tick", "last_tick", "max_ticks", "lanes", "ticks", "start", "count", "begins", "begins_range", "ends", "ends_range",
+    "scratch", "scratch_size", "lane_stride", "tiles",
 )  # fmt: skip
-
 
 PATIENCE = 10_000
 """Turns that a thread waits at a barrier before it gives its processor away."""
 
 
 @lru_cache(maxsize=256)
-def slots(states: tuple[str, ...], unit_weights: tuple[str, ...]) -> Slots:
+def slots(states: tuple[str, ...], unit_weights: tuple[str, ...], matrices: tuple[str, ...]) -> Slots:
     """All arguments of a cell's kernels."""
-    names = [*SCHEDULE_SLOTS, "x", "x_stride", "input", "recurrent", "input_bias", "recurrent_bias"]
-    names += ["x_weights", "r_weights", "bias", "unit_weights", "y", "y_stride", "kept"]
+    names = [*COMMON, *SCHEDULE_SLOTS, "input", "recurrent", "input_bias", "recurrent_bias", "matrix_weights"]
+    names += ["x_weights", "r_weights", "bias", "unit_weights", "y", "y_stride"]
     for state in states:
         names += [f"initial_{state}", f"final_{state}", f"out_{state}"]
-    names += ["d_y", "d_y_stride", "d_sums", "d_sums_stride", "back_weights", "back_tiles", "x_back_weights", "d_unit_weights"]
+    names += ["d_y", "d_y_stride", "back_weights", "d_unit_weights"]
     for state in states:
         names += [f"d_final_{state}", f"d_out_{state}", f"d_initial_{state}"]
-    names += ["d_input", "d_input_size", "d_recurrent", "d_recurrent_size", "d_bias"]
+    names += ["d_input_size", "d_recurrent_size", "zeros", "zeros_size"]
     names += ["d_weight_input", "d_weight_recurrent", "d_input_bias", "d_recurrent_bias"]
     for name in unit_weights:
         names += [f"unit {name}", f"d_unit {name}"]
+    for name in matrices:
+        names += [f"matrix {name}", f"d_matrix {name}"]
     return Slots(tuple(names))
 
 
@@ -69,7 +69,8 @@ class Frame:
     @cached_property
     def slots(self) -> Slots:
         """The arguments that the kernel is called with."""
-        return slots(self.program.cell.state_names, self.program.cell.unit_weights)
+        cell = self.program.cell
+        return slots(cell.state_names, cell.unit_weights, cell.matrices)
 
     def slot(self, f: Function, name: str) -> Value:
         """A number among the arguments."""
@@ -90,6 +91,10 @@ class Frame:
     def in_tile(self, f: Function, row: Value, u: Value) -> Value:
         """The address of a tile's vector in a row."""
         return f.at(row, self.lanes.dtype, f.mul(u, integer(self.lanes.width)))
+
+    def store_at(self, f: Function, target: Value) -> RowStore:
+        """A store into a row that begins at `target`."""
+        return lambda value, u: f.store(value, self.in_tile(f, target, u), self.lanes.bytes)
 
     def load_vector(self, f: Function, base: Value, index: Value) -> Value:
         """The index-th vector of a packed array."""
@@ -117,6 +122,18 @@ class Frame:
     def spill(self, f: Function, scratch: Value) -> Value:
         """Where spilled rows begin."""
         return self.lane_sums(f, scratch, self.slot(f, "lanes"), 0)
+
+    def lane_inner(self, f: Function, scratch: Value, number: int, lane: Value) -> Value:
+        """A lane's row for a product inside the step: its operand, and `num_inner` places on its result."""
+        lanes, padded = self.slot(f, "lanes"), self.slot(f, "lane_stride")
+        first = f.at(self.spill(f, scratch), self.lanes.dtype, f.mul(integer(spilled_rows(self.program)), padded))
+        return f.at(first, self.lanes.dtype, f.mul(f.add(f.mul(integer(number), lanes), lane), padded))
+
+    def step_input(self, f: Function, name: str) -> Value:
+        """The number of an entry that bypasses the gates, in every lane; f has a parameter `entry`."""
+        column = f.add(self.slot(f, "input_size"), integer(self.program.cell.inputs.index(name)))
+        place = f.at(self.row(f, "x", f["entry"], self.slot(f, "x_stride")), self.lanes.dtype, column)
+        return f.splat(self.lanes.width, f.load(self.lanes.dtype, place, self.lanes.bytes))
 
     def ticks(self, f: Function) -> tuple[Value, Value]:
         """The part's share of the ticks asked for: (first, one after the last)."""
@@ -268,14 +285,38 @@ def while_loop(f: Function) -> Iterator[str]:
 
 def scratch_rows(program: Program, num_lanes: int) -> int:
     """How many rows of `padded` numbers one part's scratch has, forward or backward."""
-    return (2 * len(program.cell.state_names) + len(program.blocks)) * num_lanes + spilled_rows(program)
+    own = 2 * len(program.cell.state_names) + len(program.blocks) + 2 * program.num_inner
+    return own * num_lanes + spilled_rows(program)
 
 
 @lru_cache(maxsize=256)
 def spilled_rows(program: Program) -> int:
     """Rows for values that cells with means compute in one pass and need in a later one."""
-    if not program.has_means:
+    if not program.in_passes:
         return 0
-    kept = list(dict.fromkeys([*program.states.values(), *program.kept]))
-    gradients = [*program.sum_gradients, *program.state_gradients.values(), *program.weight_gradients.values()]
-    return max(len(plan_passes(kept).spilled), len(plan_passes(gradients, frozenset(program.kept)).spilled))
+    forward, backward = forward_phases(program, training=True), backward_phases(program)
+    return max(len(plan_passes(*phase).spilled) for phase in (*forward, *backward))
+
+
+Phase = tuple[list[Symbol], frozenset[Symbol]]
+"""What a phase computes, and what it finds in memory."""
+
+
+def forward_phases(program: Program, training: bool) -> list[Phase]:
+    """The operands of the products inside the step, phase by phase; at last the states and what backward needs."""
+    last = [*program.outputs, *(program.kept if training else ())]
+    return phases(program.inner, list(dict.fromkeys(last)), frozenset())
+
+
+def backward_phases(program: Program) -> list[Phase]:
+    """The same of backward, which finds what forward kept."""
+    return phases(program.back_inner, program.gradients, frozenset(program.kept))
+
+
+def phases(inner: tuple[Inner, ...], last: list[Symbol], given: frozenset[Symbol]) -> list[Phase]:
+    """inner: the products between the phases. last: what the last phase computes. given: what all find in memory."""
+    found: list[Phase] = []
+    for number in range(1 + max((product.phase for product in inner), default=-1)):
+        operands = list(dict.fromkeys(product.operand for product in inner if product.phase == number))
+        found.append((operands, given | {product.node for product in inner if product.phase < number}))
+    return [*found, (last, given | {product.node for product in inner})]

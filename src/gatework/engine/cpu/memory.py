@@ -28,17 +28,24 @@ _pieces: list[torch.UntypedStorage] = []
 
 def empty(like: Tensor, *shape: int) -> Tensor:
     """Uninitialised memory of `like`'s type, nobody else's for as long as something refers to it."""
-    tensor = like.new_empty(0)
-    size = torch.Size(shape).numel() * tensor.element_size()
-    if size > LIMIT or type(tensor) is not Tensor or not hasattr(torch._C, "_storage_Use_Count"):
-        return with_large_pages(like.new_empty(shape))
+    size = like.element_size()
+    for length in shape:
+        size *= length
     if size < PIECE:
         return like.new_empty(shape)
+    tensor = like.new_empty(0)
+    if size > LIMIT or type(tensor) is not Tensor or not hasattr(torch._C, "_storage_Use_Count"):
+        return output(like, *shape)
     strides = [1]
     for length in reversed(shape[1:]):
         strides.insert(0, strides[0] * length)
     with _lock:
         return tensor.set_(_piece(size), 0, shape, strides)
+
+
+def output(like: Tensor, *shape: int) -> Tensor:
+    """Uninitialised memory for a result: of exactly this size, since a tensor is saved and sent with all of its storage."""
+    return with_large_pages(like.new_empty(shape))
 
 
 def _piece(size: int) -> torch.UntypedStorage:

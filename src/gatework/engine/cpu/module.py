@@ -9,7 +9,7 @@ from gatework.engine.cpu.frame import Frame, barrier
 from gatework.engine.cpu.ir import Function, integer
 from gatework.engine.cpu.machine import Machine
 from gatework.engine.cpu.prepare import prepare_functions
-from gatework.engine.cpu.products import Tiles, products_functions
+from gatework.engine.cpu.products import SLOTS, Tiles, products_functions
 from gatework.engine.cpu.program import Program, program_of
 
 Kind = Literal["inference", "training", "backward"]
@@ -39,18 +39,21 @@ def module_text(text: str, machine: Machine, dtype: str, kind: Kind) -> str:
     frame = make_frame(program_of(text), machine, dtype, kind)
     is_backward = kind == "backward"
     functions = [*prepare_functions(frame, is_backward), *(backward_functions if is_backward else forward_functions)(frame)]
-    return whole_text(frame.lanes, [barrier(frame), *functions], entry_name(kind))
+    return whole_text(frame.lanes, [barrier(frame), *functions], entry_name(kind), parts=True)
 
 
 def products_text(machine: Machine, dtype: str) -> str:
     """The module of the large products: the same entry points."""
     tiles = Tiles.of(machine, dtype)
-    return whole_text(tiles.lanes, products_functions(tiles), "products")
+    return whole_text(tiles.lanes, products_functions(tiles), "products", parts=False)
 
 
-def whole_text(lanes: Lanes, functions: list[Function], entry: str) -> str:
-    """A module: what comes from outside, its functions, the entry points around `entry`."""
-    return "\n".join([*declarations(lanes), *(str(function) for function in functions), region(entry), start(), alone(entry)])
+def whole_text(lanes: Lanes, functions: list[Function], entry: str, parts: bool) -> str:
+    """A module: what comes from outside, its functions, the entry points around `entry`. parts: whether it has parts, or all
+    threads always share the work.
+    """
+    texts = [str(function) for function in functions]
+    return "\n".join([*declarations(lanes), *texts, region(entry, parts), start(), alone(entry, parts)])
 
 
 def declarations(lanes: Lanes) -> list[str]:
@@ -62,6 +65,8 @@ def declarations(lanes: Lanes) -> list[str]:
         "declare i32 @omp_get_thread_num()",
         "declare i32 @omp_get_num_threads()",
         "declare i32 @sched_yield()",
+        "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
+        "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
         *([f"declare {lanes.machine.pause.removeprefix('call ')}"] if lanes.machine.pause else []),
         f"declare {lanes.dtype} @llvm.vector.reduce.fadd.{suffix}({lanes.dtype}, {vector})",
         f"declare {vector} @llvm.fma.{suffix}({vector}, {vector}, {vector})",
@@ -69,18 +74,21 @@ def declarations(lanes: Lanes) -> list[str]:
     ]
 
 
-def region(entry: str) -> str:
+def region(entry: str, parts: bool) -> str:
     """What each thread of a parallel region does: every so many parts, or, of a team, its share of the only part. Right for any
     number of threads that OpenMP grants.
     """
     f = Function("region", [("ptr", "args")])
     thread = f.make("i64", f"sext {f.make('i32', 'call i32 @omp_get_thread_num()')} to i64")
     threads = f.make("i64", f"sext {f.make('i32', 'call i32 @omp_get_num_threads()')} to i64")
-    parts = f.load("i64", f["args"], 8)
-    is_team = f.compare("ne", f.load("i64", f.at(f["args"], "i64", integer(1)), 8), integer(0))
-    with f.when(is_team):
+    if not parts:
         f.call(entry, [f["args"], integer(0), thread, threads])
-    with f.loop(f.select(is_team, parts, thread), parts, step=threads) as part:
+        return str(f)
+    count, is_team = (SLOTS.number(f, name) for name in ("parts", "is_team"))
+    together = f.compare("ne", is_team, integer(0))
+    with f.when(together):
+        f.call(entry, [f["args"], integer(0), thread, threads])
+    with f.loop(f.select(together, count, thread), count, step=threads) as part:
         f.call(entry, [f["args"], part, integer(0), integer(1)])
     return str(f)
 
@@ -92,9 +100,9 @@ def start() -> str:
     return str(f)
 
 
-def alone(entry: str) -> str:
+def alone(entry: str, parts: bool) -> str:
     """All parts one by one on the calling thread."""
     f = Function("alone", [("ptr", "args")], linkage="")
-    with f.loop(integer(0), f.load("i64", f["args"], 8)) as part:
+    with f.loop(integer(0), SLOTS.number(f, "parts") if parts else integer(1)) as part:
         f.call(entry, [f["args"], part, integer(0), integer(1)])
     return str(f)

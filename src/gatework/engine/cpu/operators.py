@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from gatework.engine.cpu.frame import Frame
-from gatework.engine.cpu.layer import KEEP_BYTES, Weights, backward, forward, kept_bytes, padded_to
-from gatework.engine.cpu.machine import machine
+from gatework.engine.cpu.layer import KEEP_BYTES, Weights, backward, forward, kept_bytes
+from gatework.engine.cpu.machine import Machine, machine
 from gatework.engine.cpu.module import make_frame
-from gatework.engine.cpu.program import program_of
+from gatework.engine.cpu.plan import padded_to
+from gatework.engine.cpu.program import Program, program_of
 from gatework.engine.cpu.schedule import Schedule, dense_schedule, ragged_schedule
 from gatework.engine.cpu.twice import differentiable_gradients
 from gatework.errors import SlowPath
@@ -26,11 +27,12 @@ TEAM_WORK = 2**16
 """Multiplications of a step and sequence from which on it is worth waiting for other threads: about 4 µs of one."""
 
 
-def split_weights(weights: list[Tensor], num_units: int) -> Weights:
-    """The list of tensors that an operator takes, by name: input, recurrent, (two biases), unit weights."""
-    count = len(weights) - num_units
+def split_weights(weights: list[Tensor], program: Program) -> Weights:
+    """The list of tensors that an operator takes, by name: input, recurrent, (two biases), unit weights, matrices."""
+    last = len(weights) - len(program.cell.matrices)
+    count = last - len(program.cell.unit_weights)
     biases = weights[2:4] if count == 4 else [None, None]
-    return Weights(weights[0], weights[1], biases[0], biases[1], weights[count:])
+    return Weights(weights[0], weights[1], biases[0], biases[1], weights[count:last], weights[last:])
 
 
 @lru_cache(maxsize=64)
@@ -55,7 +57,7 @@ def wants_team(frame: Frame, threads: int, num_sequences: int, units: int) -> bo
     cells that look at all units at once. No bit of the result depends on it.
     """
     is_long = len(frame.program.blocks) * units * units >= TEAM_WORK
-    return threads > 1 and num_sequences < threads and is_long and not frame.program.has_means
+    return threads > 1 and num_sequences < threads and is_long and not frame.program.in_passes
 
 
 def in_entry_order(values: Tensor, rows: Tensor | None) -> Tensor:
@@ -75,7 +77,12 @@ def in_step_order(entries: Tensor, rows: Tensor | None, like: Tensor) -> Tensor:
 
 def frame_of(cell: str, x: Tensor) -> Frame:
     """The fixed choices of the kernels for this cell and number type."""
-    return make_frame(program_of(cell), machine(), "float" if x.dtype == torch.float32 else "double", "inference")
+    return _frame(cell, "float" if x.dtype == torch.float32 else "double", machine())
+
+
+@lru_cache(maxsize=256)
+def _frame(cell: str, dtype: str, processor: Machine) -> Frame:
+    return make_frame(program_of(cell), processor, dtype, "inference")
 
 
 def mode_of(cell: str, x: Tensor, units: int) -> str:
@@ -97,7 +104,7 @@ def recurrent_now(
     """What the operator `recurrent` computes."""
     program, frame = program_of(cell), frame_of(cell, x)
     schedule, rows = schedule_of(x, offsets, backwards, frame, weights[1].shape[1])
-    split = split_weights(weights, len(program.cell.unit_weights))
+    split = split_weights(weights, program)
     contiguous = [state.contiguous() for state in initial]
     result = forward(cell, in_entry_order(x, rows), split, contiguous, schedule, mode, wants_states)
     states = [in_step_order(state, rows, x) for state in result.states]
@@ -170,7 +177,7 @@ def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and pla
     """What the operator `recurrent_backward` computes; nothing for x where its gradient is not wanted."""
     program, frame = program_of(cell), frame_of(cell, x)
     schedule, rows = schedule_of(x, offsets, backwards, frame, weights[1].shape[1])
-    split = split_weights(weights, len(program.cell.unit_weights))
+    split = split_weights(weights, program)
     finals, states = iter(d_finals), iter(d_states)
     gradients = backward(
         cell,
@@ -188,7 +195,7 @@ def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and pla
     w = gradients.weights
     biases = [] if w.input_bias is None or w.recurrent_bias is None else [w.input_bias, w.recurrent_bias]
     d_x = None if gradients.x is None else in_step_order(gradients.x, rows, x)
-    return [d_x, w.input, w.recurrent, *biases, *w.unit, *gradients.initial]
+    return [d_x, w.input, w.recurrent, *biases, *w.unit, *w.matrices, *gradients.initial]
 
 
 @torch.library.custom_op("gatework::recurrent_backward", mutates_args=())

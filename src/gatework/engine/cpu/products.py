@@ -5,6 +5,7 @@ One module for all cells. `products(args, 0, rank, size)` computes one thread's 
     d_input[v][k]     += Σ_entries x[k] · d_sums[v]          outer: the thread's vectors v of the sums' gradients
     d_recurrent[v][k] += Σ_entries h_before[k] · d_sums[v]
     d_bias[v]         += Σ_entries d_sums[v]
+    d_inner[i][v][k]  += Σ_entries operand_i[k] · d_result_i[v]
     d_x[entry]         = d_sums[entry] · weights             inner: the thread's entries
 
 over the entries of one chunk. Every sum runs over the entries in ascending order, whoever computes it: the number of threads
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from gatework.engine.cpu.arithmetic import Arithmetic, Lanes
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.machine import Machine
-from gatework.engine.cpu.slots import Slots, load_tail, store_tail
+from gatework.engine.cpu.slots import COMMON, Slots, load_tail, store_tail
 from gatework.engine.cpu.tile import accumulate, emit_groups
 
 BLOCK = 256
@@ -24,14 +25,13 @@ BLOCK = 256
 cache.
 """
 
+PITCH = BLOCK + 4
+"""Entries from one group of packed columns to the next: a power of two would put all groups in the same places of the cache."""
+
 VECTORS = 3
 """Vectors of an outer tile."""
 
-SLOTS = Slots((
-    "parts", "is_team", "entries", "vectors", "x_vectors", "first_r_vector", "input_size", "padded", "d_sums", "d_sums_stride",
-    "x", "x_stride", "h_before", "h_before_stride", "d_input", "d_recurrent", "d_bias", "d_x", "x_back_weights",
-    "scratch", "scratch_size",
-))  # fmt: skip
+SLOTS = Slots(COMMON)
 
 ZERO = integer(0)
 
@@ -57,7 +57,7 @@ class Tiles:
 
     def scratch_size(self, input_size: int, padded: int) -> int:
         """Numbers that each thread needs: the left factor's block and the right factor's panel."""
-        return BLOCK * (self.padded_columns(max(input_size, padded)) + VECTORS * self.lanes.width)
+        return PITCH * self.padded_columns(max(input_size, padded)) + BLOCK * VECTORS * self.lanes.width
 
 
 def products_functions(tiles: Tiles) -> list[Function]:
@@ -84,27 +84,42 @@ def part(tiles: Tiles) -> Function:
     lanes = tiles.lanes
     f = Function("products", [("ptr", "args"), ("i64", "part"), ("i64", "rank"), ("i64", "size")])
     x_vectors, first_r = SLOTS.number(f, "x_vectors"), SLOTS.number(f, "first_r_vector")
-    d_sums, null = SLOTS.pointer(f, "d_sums"), Value("ptr", "null")
+    null = Value("ptr", "null")
+    entry = SLOTS.number(f, "first_entry")
+    d_sums = f.at(SLOTS.pointer(f, "d_sums"), lanes.dtype, f.mul(entry, SLOTS.number(f, "d_sums_stride")))
     of_r = f.at(d_sums, lanes.dtype, f.mul(first_r, integer(lanes.width)))
     r_vectors = f.sub(SLOTS.number(f, "vectors"), first_r)
     rest_bias = f.at(SLOTS.pointer(f, "d_bias"), lanes.type, first_r)
-    scratch = f.at(SLOTS.pointer(f, "scratch"), lanes.dtype, f.mul(f["rank"], SLOTS.number(f, "scratch_size")))
+    scratch = f.at(SLOTS.pointer(f, "panels"), lanes.dtype, f.mul(f["rank"], SLOTS.number(f, "panels_size")))
     sizes = [SLOTS.number(f, name) for name in ("entries", "d_sums_stride")]
-    x, h, padded = SLOTS.pointer(f, "x"), SLOTS.pointer(f, "h_before"), SLOTS.number(f, "padded")
+    padded, kept_rows = SLOTS.number(f, "padded"), SLOTS.number(f, "kept_rows")
+    x = f.at(SLOTS.pointer(f, "x"), lanes.dtype, f.mul(entry, SLOTS.number(f, "x_stride")))
+    row = f.add(f.mul(entry, kept_rows), SLOTS.number(f, "h_row"))
+    h, h_stride = f.at(SLOTS.pointer(f, "kept"), lanes.dtype, f.mul(row, padded)), f.mul(kept_rows, padded)
     # the bias of the sums of x alone comes with the product of x, that of all others with the product of h
     for left, stride, columns, right, bias, target, vectors, bias_vectors in (
         (x, SLOTS.number(f, "x_stride"), SLOTS.number(f, "input_size"), d_sums, SLOTS.pointer(f, "d_bias"), "d_input", x_vectors,
          first_r),
-        (h, SLOTS.number(f, "h_before_stride"), padded, of_r, rest_bias, "d_recurrent", r_vectors, r_vectors),
+        (h, h_stride, padded, of_r, rest_bias, "d_recurrent", r_vectors, r_vectors),
     ):  # fmt: skip
         first, last = share(f, vectors)
         f.call(
             "outer",
             [left, stride, columns, right, *sizes, first, last, SLOTS.pointer(f, target), bias, bias_vectors, scratch],
         )
+    with f.loop(ZERO, SLOTS.number(f, "num_inner")) as number:
+        kept_row = f.load("i64", f.at(SLOTS.pointer(f, "inner_rows"), "i64", number), 8)
+        own = f.add(f.mul(entry, kept_rows), kept_row)
+        operand = f.at(SLOTS.pointer(f, "kept"), lanes.dtype, f.mul(own, padded))
+        tiles_of_units = f.binary("sdiv", padded, integer(lanes.width))
+        column = f.add(SLOTS.number(f, "vectors"), f.mul(number, tiles_of_units))
+        total = f.at(SLOTS.pointer(f, "d_inner"), lanes.dtype, f.mul(number, SLOTS.number(f, "d_inner_size")))
+        first, last = share(f, tiles_of_units)
+        right = f.at(d_sums, lanes.type, column)
+        f.call("outer", [operand, h_stride, padded, right, *sizes, first, last, total, null, ZERO, scratch])
     with f.when(f.make("i1", f"icmp ne {SLOTS.pointer(f, 'd_x')}, {null.text}")):
         first, last = share(f, sizes[0])
-        f.call("inner", [f["args"], first, last])
+        f.call("inner", [f["args"], f.add(entry, first), f.add(entry, last)])
     return f
 
 
@@ -119,7 +134,7 @@ def outer(tiles: Tiles) -> Function:
     lanes = tiles.lanes
     f = Function("outer", OUTER, "noinline")
     groups = f.binary("sdiv", f.add(f["columns"], integer(tiles.columns - 1)), integer(tiles.columns))
-    panel = f.at(f["scratch"], lanes.dtype, f.mul(groups, integer(tiles.columns * BLOCK)))
+    panel = f.at(f["scratch"], lanes.dtype, f.mul(groups, integer(tiles.columns * PITCH)))
     nothing = f.compare("sge", f["first"], f["last"])
     entries = f.select(nothing, ZERO, f["entries"])
     with f.loop(ZERO, entries, step=BLOCK) as begin:
@@ -137,7 +152,7 @@ def outer(tiles: Tiles) -> Function:
             f.call(f"pack_right_{count}", [place, f["right_stride"], block, panel, to, f.sub(f["bias_vectors"], v)])
             row_size = f.mul(groups, integer(tiles.columns))
             with f.loop(ZERO, groups) as k:
-                ours = f.at(f["scratch"], lanes.dtype, f.mul(k, integer(tiles.columns * BLOCK)))
+                ours = f.at(f["scratch"], lanes.dtype, f.mul(k, integer(tiles.columns * PITCH)))
                 target = f.at(f["target"], lanes.type, f.add(f.mul(v, row_size), f.mul(k, integer(tiles.columns))))
                 f.call(f"outer_tile_{count}", [ours, panel, block, target, row_size])
 
@@ -159,9 +174,9 @@ def pack_left(tiles: Tiles) -> Function:
         place = f.at(f["target"], kind, n)
         with f.loop(ZERO, whole) as k:
             value = f.load(kind, f.at(row, kind, k), lanes.bytes)
-            f.store(value, f.at(place, kind, f.mul(k, integer(BLOCK))), lanes.bytes)
+            f.store(value, f.at(place, kind, f.mul(k, integer(PITCH))), lanes.bytes)
         with f.when(f.compare("sgt", left, ZERO)):
-            to = f.at(place, kind, f.mul(whole, integer(BLOCK)))
+            to = f.at(place, kind, f.mul(whole, integer(PITCH)))
             with f.loop(ZERO, integer(width)) as k:
                 inside = f.compare("slt", k, left)
                 column = f.select(inside, f.add(last, k), ZERO)
@@ -248,7 +263,7 @@ def inner_tile(tiles: Tiles, rows: int) -> Function:
     for r in range(rows):
         entry = f.add(f["entry"], integer(r))
         inputs.append(f.at(SLOTS.pointer(f, "d_sums"), lanes.dtype, f.add(f.mul(entry, stride), f["begin"])))
-        targets.append(f.at(SLOTS.pointer(f, "d_x"), lanes.dtype, f.mul(entry, input_size)))
+        targets.append(f.at(SLOTS.pointer(f, "d_x"), lanes.dtype, f.mul(entry, SLOTS.number(f, "x_stride"))))
     firsts = [
         f.mul(f.add(f.mul(f["column"], integer(tiles.vectors)), integer(v)), integer(lanes.width)) for v in range(tiles.vectors)
     ]

@@ -8,6 +8,10 @@ shared ones, those of r alone; so the blocks of x and those of r are each contig
 Kept values. Backward needs values of forward. Whatever follows cheaply from states and other kept values is computed again; a
 function of
 a sum that cannot be is kept.
+
+Products inside the step. The product of a matrix needs its operand for all units, so the equations are computed in phases: the
+operands of the first products, those products, the operands of the products that build on them, …, at last everything else. A
+phase computes again what it needs of earlier ones, but for the products.
 """
 
 from dataclasses import dataclass
@@ -28,13 +32,38 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
+class Inner:
+    """A product inside the step, or, in backward, one with the matrix transposed.
+
+    matrix: its number among the cell's matrices. phase: in which its operand is computed.
+    """
+
+    node: Symbol
+    matrix: int
+    operand: Symbol
+    phase: int
+
+
+def inner_products(outputs: list[Symbol], kind: str, matrices: tuple[str, ...]) -> tuple[Inner, ...]:
+    """All products of this kind, earlier phases first."""
+    phase: dict[Symbol, int] = {}
+    found = []
+    for node in ordered(outputs):
+        phase[node] = max((phase[arg] for arg in node.args), default=0) + (node.kind == kind)
+        if node.kind == kind:
+            found.append(Inner(node, matrices.index(node.args[0].name), node.args[1], phase[node] - 1))
+    return tuple(sorted(found, key=lambda inner: inner.phase))
+
+
+@dataclass(frozen=True, eq=False)
 class Program:
     """A cell, ready to be compiled.
 
     blocks: the accumulators; sums: the symbol that stands for each in the graph. states: new states by name.
     kept: what forward stores for backward, in order. *_gradients: with respect to the sums, to the states one step ago and to
     the unit
-    weights, where the gradient of a new state is the given value `d NAME`.
+    weights and, unit by unit, to the inputs that bypass the gates, where the gradient of a new state is the given value `d NAME`.
+    inner: the products inside the step; back_inner: those of backward; d_results: the gradient that comes into each of `inner`.
     """
 
     cell: Equations
@@ -45,6 +74,10 @@ class Program:
     sum_gradients: tuple[Symbol, ...]
     state_gradients: dict[str, Symbol]
     weight_gradients: dict[str, Symbol]
+    step_gradients: dict[str, Symbol]
+    inner: tuple[Inner, ...]
+    back_inner: tuple[Inner, ...]
+    d_results: tuple[Symbol, ...]
 
     @cached_property
     def x_blocks(self) -> tuple[Block, ...]:
@@ -65,9 +98,31 @@ class Program:
         return len(self.kept) + len(self.states)
 
     @cached_property
-    def has_means(self) -> bool:
-        """Whether the equations look at all units of a sequence at once, so that they need several passes."""
-        return any(node.kind == "mean" for node in ordered(self.states.values()))
+    def num_inner(self) -> int:
+        """Places that a lane needs for products inside the step, forward or backward."""
+        return max(len(self.inner), len(self.back_inner))
+
+    @cached_property
+    def in_passes(self) -> bool:
+        """Whether equations or gradients look at all units of a sequence at once, so that they need several passes."""
+        has_mean = any(node.kind == "mean" for node in ordered(self.states.values()))
+        return has_mean or bool(self.inner) or bool(self.step_gradients)
+
+    @cached_property
+    def inner_rows(self) -> tuple[int, ...]:
+        """The kept row that each operand of `inner` is in."""
+        return tuple(self.kept.index(inner.operand) for inner in self.inner)
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """What the last phase of forward computes: the new states, in training the kept values as well."""
+        return list(dict.fromkeys(self.states.values()))
+
+    @property
+    def gradients(self) -> list[Symbol]:
+        """What the last phase of backward computes."""
+        found = [*self.sum_gradients, *self.state_gradients.values(), *self.weight_gradients.values()]
+        return list(dict.fromkeys([*found, *self.step_gradients.values(), *self.d_results]))
 
 
 @lru_cache(maxsize=256)
@@ -79,14 +134,22 @@ def program_of(text: str) -> Program:
     blocks, replaced = shared_sums(equations, x, r)
     states = {name: substitute(state, replaced) for name, state in equations.states.items()}
     sums = tuple(stand_in(graph, block) for block in blocks)
+    inner = inner_products(list(states.values()), "product", equations.matrices)
     gradient = add_up(states, {name: graph.leaf("given", f"d {name}") for name in states})
     zero = graph.number(0.0)
     sum_gradients = tuple(gradient.get(node, zero) for node in sums)
     state_gradients = {name: gradient.get(graph.leaf("s", name), zero) for name in equations.state_names}
     weight_gradients = {name: gradient.get(graph.leaf("w", name), zero) for name in equations.unit_weights}
-    wanted = [*sum_gradients, *state_gradients.values(), *weight_gradients.values()]
-    kept = what_to_keep(wanted, sums)
-    return Program(equations, blocks, sums, states, kept, sum_gradients, state_gradients, weight_gradients)
+    # the mean of its gradients: a column's gradient is their sum over the units
+    step_gradients = {name: graph.mean(gradient.get(graph.leaf("step", name), zero)) for name in equations.inputs}
+    d_results = tuple(gradient.get(product.node, zero) for product in inner)
+    wanted = [*sum_gradients, *state_gradients.values(), *weight_gradients.values(), *step_gradients.values(), *d_results]
+    back_inner = inner_products(wanted, "product_t", equations.matrices)
+    kept = what_to_keep(wanted, (*sums, *(product.node for product in inner)), [product.operand for product in inner])
+    return Program(
+        equations, blocks, sums, states, kept, sum_gradients, state_gradients, weight_gradients, step_gradients, inner,
+        back_inner, d_results,
+    )  # fmt: skip
 
 
 def stand_in(graph: Graph, block: Block) -> Symbol:
@@ -138,17 +201,20 @@ def shared_sums(
     return blocks, replaced
 
 
-def what_to_keep(wanted: list[Symbol], sums: tuple[Symbol, ...]) -> tuple[Symbol, ...]:
-    """The values of forward that backward cannot compute again from states, weights and other kept values."""
+def what_to_keep(wanted: list[Symbol], sums: tuple[Symbol, ...], operands: list[Symbol]) -> tuple[Symbol, ...]:
+    """The values of forward that backward cannot compute again from states, weights and other kept values.
+
+    sums: the results of all products. operands: kept in any case, since the gradients of their matrices are made of them.
+    """
     is_sum = set(sums)
     from_sums: dict[Symbol, bool] = {}
     for node in ordered(wanted):
         from_sums[node] = node in is_sum or any(from_sums[arg] for arg in node.args)
-    kept: dict[Symbol, None] = {}
+    kept: dict[Symbol, None] = dict.fromkeys(operands)
     visited: set[Symbol] = set()
 
     def need(node: Symbol) -> None:
-        if node in visited or not from_sums[node]:
+        if node in visited or not from_sums[node] or node in kept:
             return
         visited.add(node)
         directly = node.kind in FUNCTIONS and any(near_sum(arg, is_sum) for arg in node.args)

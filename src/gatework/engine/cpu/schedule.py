@@ -33,6 +33,8 @@ class Chunk:
         return {
             "first_tick": self.first,
             "last_tick": self.last,
+            "first_entry": self.first_entry,
+            "entries": self.entries,
             "begins_range": self.begins_range.ctypes.data,
             "ends_range": self.ends_range.ctypes.data,
         }
@@ -79,11 +81,12 @@ class Schedule:
         return Chunk(0, self.max_ticks, 0, int(self.count.sum()), self.begins_range, self.ends_range)
 
     def chunks(self, entries: int) -> tuple["Chunk", ...]:
-        """The ticks in chunks of about so many entries, first to last."""
+        """The ticks in equal chunks of at most about so many entries, first to last."""
         if entries not in self._chunks:
             # by the steps of the busiest tick, not by the lanes: the number of threads changes no chunk of a dense batch
             ticks = max(1, entries // max(1, int(self.count.sum(0).max(initial=0))))
-            bounds = [(first, min(first + ticks, self.max_ticks)) for first in range(0, self.max_ticks, ticks)]
+            number = -(-self.max_ticks // ticks)
+            bounds = [(self.max_ticks * k // number, self.max_ticks * (k + 1) // number) for k in range(number)]
             self._chunks[entries] = tuple(
                 Chunk(
                     *bound,

@@ -6,6 +6,14 @@ from functools import cached_property
 from gatework.engine.cpu.arithmetic import Lanes
 from gatework.engine.cpu.ir import Function, Value
 
+COMMON = (
+    "parts", "is_team", "barrier", "units", "padded", "input_size", "x", "x_stride", "kept", "kept_rows", "h_row", "d_sums",
+    "d_sums_stride", "first_entry", "entries", "vectors", "x_vectors", "first_r_vector", "d_input", "d_recurrent", "d_bias",
+    "d_x", "x_back_weights", "panels", "panels_size",
+    "num_inner", "inner_rows", "d_inner", "d_inner_size",
+)  # fmt: skip
+"""The first slots of every kernel, so that the large products run on the arguments of whichever cell."""
+
 
 @dataclass(frozen=True)
 class Slots:

@@ -1,11 +1,14 @@
 """One step at a time: the weights packed once, no allocation, no autograd."""
 
+from functools import lru_cache
+
 import numpy as np
 from torch import Tensor
 
 from gatework.cells import Cell
 from gatework.cells.equations import canonical_text
-from gatework.engine.cpu.layer import Layer, Weights, prepared_forward
+from gatework.engine.cpu.layer import Weights, lane_states, prepared_forward
+from gatework.engine.cpu.plan import Sizes, plan
 from gatework.engine.cpu.schedule import Schedule
 from gatework.engine.records import LayerWeights
 
@@ -19,32 +22,38 @@ class LayerStream:
     def __init__(self, cell: Cell, weights: LayerWeights, batch: int):
         self.names = cell.states
         like = weights.input.detach()
-        units, input_size = weights.recurrent.shape[1], weights.input.shape[1]
+        units, columns = weights.recurrent.shape[1], weights.input.shape[1] + len(cell.inputs)
         own = Weights(
             like,
             weights.recurrent.detach(),
             None if weights.input_bias is None else weights.input_bias.detach(),
             None if weights.recurrent_bias is None else weights.recurrent_bias.detach(),
             [tensor.detach() for tensor in weights.unit.values()],
+            [tensor.detach() for tensor in weights.matrices.values()],
         )
         self.units, self.batch = units, batch
-        self.x = like.new_zeros(batch, input_size)
+        self.x = like.new_zeros(batch, columns)
         self.y = like.new_zeros(batch, units)
-        layer = Layer.of(canonical_text(cell), self.x, own)
-        self.kernel = layer.kernel("inference")
         initial = [like.new_zeros(batch, units) for _ in cell.states]
-        self.arguments = prepared_forward(layer, self.kernel, endless(batch), self.x, own, initial)
-        self.arguments.put(y=self.y, y_stride=units, first_tick=0, last_tick=1)
+        self.plan = plan(Sizes.of(canonical_text(cell), self.x, own.recurrent), "inference", endless(batch))
+        self.arguments, self.memory = prepared_forward(self.plan, self.x, own, initial)
+        self.arguments.put(y=self.y, first_tick=0, last_tick=1)
+        self.code = self.plan.kernel.code
         self.slots, self.address = self.arguments.array, self.arguments.address
         self.place = {name: self.arguments.places[name] for name in ("x", "y", "first_tick", "last_tick")}
         self.turn = 0
+
+    def write_into(self, above: "LayerStream") -> None:
+        """Leave each output where the layer above reads it, in the first columns."""
+        self.y = above.x
+        self.arguments.put(y=above.x, y_stride=above.x.shape[1])
 
     def step(self, x: int, y: int) -> None:
         """One step; x, y: addresses of (batch, input_size) and (batch, units), contiguous."""
         slots, place = self.slots, self.place
         slots[place["x"]], slots[place["y"]] = x, y
         slots[place["first_tick"]], slots[place["last_tick"]] = self.turn, self.turn + 1
-        self.kernel.code.alone(self.address)
+        self.code.alone(self.address)
         self.turn ^= 1
 
     def saved_state(self) -> dict[str, Tensor]:
@@ -58,12 +67,11 @@ class LayerStream:
 
     def _views(self) -> Tensor:
         """The states in scratch: (num_states, batch, units)."""
-        stride = self.arguments.number("lane_stride")
-        size = len(self.names) * self.batch * stride
-        scratch = self.arguments.tensor("scratch")[self.turn * size : (self.turn + 1) * size]
-        return scratch.view(len(self.names), self.batch, stride)[:, :, : self.units]
+        states = lane_states(self.plan, self.memory, self.turn)
+        return states.view(len(self.names), self.batch, -1)[:, :, : self.units]
 
 
+@lru_cache(maxsize=64)
 def endless(batch: int) -> Schedule:
     """A schedule of two ticks that are computed in turn: no sequence begins or ends."""
     start = np.zeros((1, 2), dtype=np.int64)

@@ -31,13 +31,15 @@ def reference_outputs(
     rows = DenseRows(x) if offsets is None else RaggedRows(Ragged(x, offsets))
     ragged = rows.ragged().sequences
     sums = input_sums(cell, ragged.values, own)
-    ticks, final = run_direction(cell, ragged, sums, own, dict(zip(cell.states, initial, strict=True)), backwards)
+    start = {name: state.reshape(state.shape[-2:]) for name, state in zip(cell.states, initial, strict=True)}
+    ticks, final = run_direction(cell, ragged, sums, own, start, backwards)
     wanted = cell.states if wants_states else cell.states[:1]
     outputs = []
     for name in wanted:
-        values = values_in_step_order(ticks, [tick.states[name] for tick in ticks], ragged.values, initial[0].shape[1])
+        values = values_in_step_order(ticks, [tick.states[name] for tick in ticks], ragged.values, initial[0].shape[-1])
         outputs.append(rows.like(RaggedRows(ragged.with_values(values))).values)
-    return [outputs[0], *(final[name] for name in cell.states), *outputs[1:]]
+    finals = [final[name].reshape(state.shape) for name, state in zip(cell.states, initial, strict=True)]
+    return [outputs[0], *finals, *outputs[1:]]
 
 
 def differentiable_gradients(
