@@ -6,7 +6,8 @@ through all their ticks. Its scratch, in numbers of the kernel's type:
 
     states    [2][num_states][lanes][padded]     states before and after the tick, taking turns
     sums      [lanes][num_blocks][padded]        what the products add to the gates
-    spill     [num_spilled][padded]              cells with means only
+    spill     [num_spilled][padded]              values between two passes over a row
+    inner     [2 · num_inner][lanes][padded]     operands and results of products inside the step
 """
 
 from collections.abc import Callable, Iterator
@@ -291,9 +292,7 @@ def scratch_rows(program: Program, num_lanes: int) -> int:
 
 @lru_cache(maxsize=256)
 def spilled_rows(program: Program) -> int:
-    """Rows for values that cells with means compute in one pass and need in a later one."""
-    if not program.in_passes:
-        return 0
+    """Rows for values that are computed in one pass and needed in a later one."""
     forward, backward = forward_phases(program, training=True), backward_phases(program)
     return max(len(plan_passes(*phase).spilled) for phase in (*forward, *backward))
 

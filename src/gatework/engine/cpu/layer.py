@@ -175,12 +175,16 @@ def backward(  # noqa: PLR0913, PLR0917 - what forward took and gave
 
 def empty_gradients(program: Program, weights: Weights) -> Weights:
     """Memory for the gradients of the weights; zeros where a gate has no part in a product."""
-    make = torch.empty_like if all(block.has_x and block.has_r for block in program.blocks) else torch.zeros_like
+    is_whole = all(block.has_x and block.has_r for block in program.blocks)
     form = torch.contiguous_format
-    biases = [None if bias is None else make(bias, memory_format=form) for bias in (weights.input_bias, weights.recurrent_bias)]
+
+    def make(weight: Tensor) -> Tensor:
+        return output(weight, *weight.shape) if is_whole else torch.zeros_like(weight, memory_format=form)
+
+    biases = [None if bias is None else make(bias) for bias in (weights.input_bias, weights.recurrent_bias)]
     return Weights(
-        make(weights.input, memory_format=form),
-        make(weights.recurrent, memory_format=form),
+        make(weights.input),
+        make(weights.recurrent),
         biases[0],
         biases[1],
         [torch.empty_like(weight, memory_format=form) for weight in weights.unit],

@@ -5,6 +5,7 @@ its storage any more; the pieces together stay below a limit. New pieces ask for
 """
 
 import ctypes
+import math
 import mmap
 import threading
 from collections.abc import Callable
@@ -16,52 +17,74 @@ from torch import Tensor
 LIMIT = 128 * 2**20
 """Bytes that wait for their next use at the most; larger memory comes from torch and goes back to it."""
 
+MOST = 24
+"""Storages that are looked through at the most."""
+
 PIECE = 2**20
 """Pieces are multiples of so many bytes, so that batches of about the same size share them."""
+
+LEAST = 2**16
+"""Bytes below which torch's own memory is as quick."""
 
 PAGE = 2 * 2**20
 """Bytes of a large page."""
 
-_lock = threading.Lock()
-_pieces: list[torch.UntypedStorage] = []
+
+class Pieces:
+    """Storages that are used again; `most`: how many times larger than needed one may be."""
+
+    def __init__(self, most: int):
+        self.most = most
+        self._lock = threading.Lock()
+        self._storages: list[torch.UntypedStorage] = []
+
+    def take(self, size: int) -> torch.UntypedStorage:
+        """One of at least this size that nothing refers to."""
+        with self._lock:
+            for number, storage in enumerate(self._storages):
+                if size <= storage.nbytes() <= self.most * size and torch._C._storage_Use_Count(storage._cdata) == 1:
+                    # the last one used is looked at first
+                    self._storages.insert(0, self._storages.pop(number))
+                    return storage
+            # what is still referred to and falls out here is only forgotten
+            while len(self._storages) >= MOST or sum(storage.nbytes() for storage in self._storages) + size > LIMIT:
+                self._storages.pop()
+            fresh = with_large_pages(torch.empty(size, dtype=torch.uint8)).untyped_storage()
+            self._storages.insert(0, fresh)
+            return fresh
+
+
+_rooms, _results = Pieces(4), Pieces(1)
 
 
 def empty(like: Tensor, *shape: int) -> Tensor:
     """Uninitialised memory of `like`'s type, nobody else's for as long as something refers to it."""
-    size = like.element_size()
-    for length in shape:
-        size *= length
-    if size < PIECE:
-        return like.new_empty(shape)
-    tensor = like.new_empty(0)
-    if size > LIMIT or type(tensor) is not Tensor or not hasattr(torch._C, "_storage_Use_Count"):
-        return output(like, *shape)
-    strides = [1]
-    for length in reversed(shape[1:]):
-        strides.insert(0, strides[0] * length)
-    with _lock:
-        return tensor.set_(_piece(size), 0, shape, strides)
+    size = like.element_size() * math.prod(shape)
+    if not LEAST <= size <= LIMIT or not _can_count():
+        return with_large_pages(like.new_empty(shape))
+    return over(like, _rooms.take(-(-size // PIECE) * PIECE if size > PIECE else size), shape)
 
 
 def output(like: Tensor, *shape: int) -> Tensor:
-    """Uninitialised memory for a result: of exactly this size, since a tensor is saved and sent with all of its storage."""
-    return with_large_pages(like.new_empty(shape))
+    """The same for a result: of exactly this size, since a tensor is saved and sent with all of its storage."""
+    size = like.element_size() * math.prod(shape)
+    if not LEAST <= size <= LIMIT or not _can_count():
+        return with_large_pages(like.new_empty(shape))
+    return over(like, _results.take(size), shape)
 
 
-def _piece(size: int) -> torch.UntypedStorage:
-    """A free piece of at least this size; the lock is held."""
-    for number, piece in enumerate(_pieces):
-        is_free = torch._C._storage_Use_Count(piece._cdata) == 1
-        if is_free and size <= piece.nbytes() <= 4 * size:
-            # the last one used is looked at first
-            _pieces.insert(0, _pieces.pop(number))
-            return piece
-    wanted = -(-size // PIECE) * PIECE
-    while _pieces and sum(piece.nbytes() for piece in _pieces) + wanted > LIMIT:
-        _pieces.pop()
-    piece = with_large_pages(torch.empty(wanted, dtype=torch.uint8)).untyped_storage()
-    _pieces.insert(0, piece)
-    return piece
+def over(like: Tensor, storage: torch.UntypedStorage, shape: tuple[int, ...]) -> Tensor:
+    """A contiguous tensor of `like`'s type at the beginning of a storage; no view of anything."""
+    strides = [1]
+    for length in reversed(shape[1:]):
+        strides.insert(0, strides[0] * length)
+    return like.new_empty(0).set_(storage, 0, shape, strides)
+
+
+@lru_cache
+def _can_count() -> bool:
+    """Whether torch says how many refer to a storage."""
+    return hasattr(torch._C, "_storage_Use_Count")
 
 
 def with_large_pages(tensor: Tensor) -> Tensor:

@@ -10,6 +10,9 @@ from gatework.engine.cpu.ir import Function, Value, integer
 CONDITIONS = frozenset({"less", "equal"})
 """Kinds of node that are no numbers: computed again in a later pass instead of being spilled."""
 
+LONG = frozenset({"sigmoid", "tanh", "exp", "log", "log1p"})
+"""Functions whose result takes the processor long."""
+
 Load = Callable[[Symbol], Value]
 RowStore = Callable[[Value, Value], None]
 
@@ -34,11 +37,22 @@ def compute(arithmetic: Arithmetic, node: Symbol, args: list[Value]) -> Value:
 
 
 def levels(outputs: list[Symbol], given: frozenset[Symbol]) -> dict[Symbol, int]:
-    """The pass in which each node is known: a mean is known one pass after what it is the mean of; `given` values at once."""
+    """The pass in which each node is known; `given` values at once.
+
+    A mean is known one pass after what it is the mean of. A long function of a long function waits for the next pass, too: in one
+    pass the processor would wait for the chain of both, since it looks only a few hundred instructions ahead.
+    """
     level: dict[Symbol, int] = {}
+    is_long: dict[Symbol, bool] = {}
     for node in ordered(outputs, given):
-        is_given = node in given
-        level[node] = 0 if is_given else max((level[arg] for arg in node.args), default=0) + (node.kind == "mean")
+        if node in given:
+            level[node], is_long[node] = 0, False
+            continue
+        own = max((level[arg] for arg in node.args), default=0)
+        after_long = any(is_long[arg] and level[arg] == own for arg in node.args)
+        waits = node.kind == "mean" or (node.kind in LONG and after_long)
+        level[node] = own + waits
+        is_long[node] = node.kind in LONG or (after_long and not waits)
     return level
 
 
