@@ -3,95 +3,27 @@
 A `Case` is one direction of one layer with its numbers; `compiled` and `truth` compute it, with every gradient.
 """
 
-import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Any
 
-import pytest
 import torch
-from hypothesis.strategies import SearchStrategy, composite, integers, sampled_from
 from torch import Tensor
-from torch.nn.functional import linear
 
-from gatework.cells import (
-    CELLS,
-    Cell,
-    Names,
-    exp,
-    floor,
-    hard_sigmoid,
-    less,
-    log,
-    log1p,
-    maximum,
-    mean,
-    minimum,
-    relu,
-    rnn_relu,
-    sigmoid,
-    softplus,
-    sqrt,
-    tanh,
-    where,
-)
-from gatework.cells.functions import Operand
+from cells_under_test import POSITIVE
+from gatework.cells import Cell
 from gatework.engine.cpu.backend import run_direction
 from gatework.engine.records import LayerWeights
+from gatework.engine.reference import input_sums, values_in_step_order
 from gatework.engine.reference import run_direction as reference_direction
-from gatework.engine.reference import values_in_step_order
 from gatework.engine.rows import DenseRows, RaggedRows
 from gatework.ragged import Ragged
-
-
-def mixed_step(x: Names, r: Names, s: Names, w: Names) -> dict[str, Operand]:
-    """Every function of the language; a gate of the input alone, one of the recurrence alone, and a state that is a copy."""
-    keep = hard_sigmoid(x.keep + r.keep)
-    rate = softplus(x.rate)
-    pull = tanh(r.pull + w.lean * s.c)
-    spread = sqrt(mean(s.c * s.c) + 0.01)
-    c = keep * s.c + (1.0 - keep) * pull / (1.0 + rate)
-    # in the padding behind the last unit d is 0: its logarithm must not get out
-    d = exp(0.5 * log(s.d) + 0.1 * x.keep)
-    held = maximum(minimum(c, w.bound * w.bound), -1.0)
-    chosen = where(less(s.c, c), held, 0.1 * log1p(rate)) + where(less(0.2, s.h), 0.0, 0.3 * s.before)
-    h = chosen + 0.1 * floor(2.0 * pull) + c / (spread + sqrt(d))
-    return {"h": h - 0.1 * relu(s.d - h), "c": c, "d": d, "before": s.h}
-
-
-MIXED = Cell(
-    "mixed",
-    "Every function of the language",
-    ("keep", "rate", "pull"),
-    ("h", "c", "d", "before"),
-    mixed_step,
-    ("lean", "bound"),
-)
-
-
-def exponential_step(x: Names, r: Names, s: Names, w: Names) -> dict[str, Operand]:
-    """Exponential gates, held back by their running maximum m and divided by their running sum n (Beck et al. 2024)."""
-    write, keep = x.input + r.input, x.forget + r.forget
-    m = maximum(keep + s.m, write)
-    kept, written = exp(keep + s.m - m), exp(write - m)
-    c = kept * s.c + written * tanh(x.candidate + r.candidate)
-    n = kept * s.n + written
-    return {"h": sigmoid(x.output + r.output) * c / n, "c": c, "n": n, "m": m}
-
-
-EXPONENTIAL = Cell("exponential", "Exponential gates", CELLS["lstm"].gates, ("h", "c", "n", "m"), exponential_step)
-
-OWN = [MIXED, EXPONENTIAL]
-ALL_CELLS = [*CELLS.values(), rnn_relu, *OWN]
-POSITIVE = {"d", "n"}
-"""States of which a logarithm is taken, or by which is divided."""
+from memory_guard import inside_nan
 
 
 @dataclass(frozen=True)
 class Case:
-    """One direction of one layer. offsets: None for dense x (steps, num_sequences, input_size). d_*: incoming gradients."""
+    """One direction of one layer. offsets: None for dense x (steps, num_sequences, columns). d_*: incoming gradients."""
 
     cell: Cell
     x: Tensor
@@ -109,7 +41,8 @@ class Case:
         """The names of the leaves, for messages."""
         weights = ["input", "recurrent", *(["input_bias", "recurrent_bias"] if self.weights.input_bias is not None else [])]
         unit = [f"unit {name}" for name in self.cell.unit_weights]
-        return ["x", *weights, *unit, *(f"initial {name}" for name in self.cell.states)]
+        matrices = [f"matrix {name}" for name in self.cell.matrices]
+        return ["x", *weights, *unit, *matrices, *(f"initial {name}" for name in self.cell.states)]
 
 
 @dataclass(frozen=True)
@@ -122,14 +55,6 @@ class Outcome:
     def all(self) -> dict[str, Tensor]:
         """Results and gradients together."""
         return self.results | {f"d {name}": gradient for name, gradient in self.gradients.items()}
-
-
-def inside_nan(tensor: Tensor) -> Tensor:
-    """The same numbers in memory that has NaN before and behind them, so that reading over an end shows."""
-    margin = 64
-    memory = torch.full((tensor.numel() + 2 * margin,), float("nan"), dtype=tensor.dtype)
-    memory[margin : margin + tensor.numel()] = tensor.reshape(-1)
-    return memory[margin : margin + tensor.numel()].view(tensor.shape)
 
 
 def make_case(
@@ -145,7 +70,10 @@ def make_case(
     seed: int = 0,
     scale: float = 1.0,
 ) -> Case:
-    """Random numbers; weights of a size that keeps the gates moving, `scale` times larger. dense: lengths must be equal."""
+    """Random numbers; weights of a size that keeps the gates moving, `scale` times larger.
+
+    dense: lengths must be equal. input_size: columns that go into the gates; behind them come the cell's inputs, positive.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int, size: float = 1.0) -> Tensor:
@@ -161,6 +89,7 @@ def make_case(
         draw(rows, size=size) if bias else None,
         None,
         {name: draw(hidden_size) for name in cell.unit_weights},
+        {name: draw(hidden_size, hidden_size, size=scale / hidden_size**0.5) for name in cell.matrices},
     )
     initial = [draw(count, hidden_size) for _ in cell.states]
     for name, state in zip(cell.states, initial, strict=True):
@@ -168,7 +97,11 @@ def make_case(
             with torch.no_grad():
                 state.abs_().add_(0.5)
     total = sum(lengths)
-    x = draw(lengths[0] if lengths else 0, count, input_size) if dense else draw(total, input_size)
+    columns = input_size + len(cell.inputs)
+    x = draw(lengths[0] if lengths else 0, count, columns) if dense else draw(total, columns)
+    with torch.no_grad():
+        # gaps, of which a logarithm may be taken
+        x[..., input_size:].abs_()
     offsets = None if dense else torch.tensor([0, *lengths]).cumsum(0)
     shape = x.shape[:-1]
     d_outputs = [draw(*shape, hidden_size), *(draw(count, hidden_size) for _ in cell.states)]
@@ -185,8 +118,9 @@ def as_dtype(case: Case, dtype: torch.dtype) -> Case:
     w = case.weights
     biases = [None if bias is None else cast(bias) for bias in (w.input_bias, w.recurrent_bias)]
     weights = LayerWeights(
-        cast(w.input), cast(w.recurrent), biases[0], biases[1], None, {name: cast(unit) for name, unit in w.unit.items()}
-    )
+        cast(w.input), cast(w.recurrent), biases[0], biases[1], None,
+        {name: cast(unit) for name, unit in w.unit.items()}, {name: cast(matrix) for name, matrix in w.matrices.items()},
+    )  # fmt: skip
     d_outputs = [d.to(dtype) for d in case.d_outputs]
     return replace(case, x=cast(case.x), weights=weights, initial=[cast(state) for state in case.initial], d_outputs=d_outputs)
 
@@ -205,7 +139,7 @@ def reference_results(case: Case) -> list[Tensor]:
     """The same by the reference: the cell's own step on tensors, not what was traced from it."""
     rows = DenseRows(case.x) if case.offsets is None else RaggedRows(Ragged(case.x, case.offsets))
     ragged = rows.ragged().sequences
-    sums = linear(ragged.values, case.weights.input, case.weights.input_bias)
+    sums = input_sums(case.cell, ragged.values, case.weights)
     start = dict(zip(case.cell.states, case.initial, strict=True))
     ticks, final = reference_direction(case.cell, ragged, sums, case.weights, start, case.backwards)
     every = []
@@ -247,45 +181,6 @@ def roundings(mine: Tensor, exact: Tensor) -> float:
     return float((mine.double() - exact.double()).abs().max()) / scale
 
 
-MARGIN = 64
-"""Numbers before and behind each array that `guarded_memory` hands out."""
-
-
-@contextmanager
-def guarded_memory() -> Iterator[None]:
-    """Arrays that the engine asks for hold NaN until they are written, and writing outside of them is found at the end."""
-    handed_out: list[tuple[Tensor, int]] = []
-    canary = -12345.0
-
-    def guarded(shape: tuple[int, ...], dtype: torch.dtype, fill: float) -> Tensor:
-        size = torch.Size(shape).numel()
-        memory = originals["full"]((size + 2 * MARGIN,), canary, dtype=dtype)
-        memory[MARGIN : MARGIN + size] = fill
-        handed_out.append((memory, size))
-        return memory[MARGIN : MARGIN + size].view(shape)
-
-    def shape_of(arguments: tuple[object, ...]) -> tuple[int, ...]:
-        return tuple(arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], int) else arguments)  # type: ignore[call-overload]
-
-    def method(fill: float) -> Callable[..., Tensor]:
-        return lambda self, *shape, **_: guarded(shape_of(shape), self.dtype, fill)
-
-    def like(fill: float) -> Callable[..., Tensor]:
-        return lambda tensor, **_: guarded(tuple(tensor.shape), tensor.dtype, fill)
-
-    originals = {"full": torch.full}
-    nan = float("nan")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Tensor, "new_empty", method(nan))
-        patch.setattr(Tensor, "new_zeros", method(0.0))
-        patch.setattr(torch, "empty_like", like(nan))
-        patch.setattr(torch, "zeros_like", like(0.0))
-        yield
-    for memory, size in handed_out:
-        margins = torch.cat([memory[:MARGIN], memory[MARGIN + size :]])
-        assert bool((margins == canary).all()), f"written outside of an array of {size} numbers"
-
-
 def pairwise(choices: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:
     """A few combinations in which every pair of two options' values occurs (greedy)."""
     names = list(choices)
@@ -298,46 +193,3 @@ def pairwise(choices: Mapping[str, Sequence[object]]) -> list[dict[str, object]]
         missing -= pairs[best]
         chosen.append(combos[best])
     return chosen
-
-
-# --- random equations
-
-ONE, TWO = ("sigmoid", "tanh", "relu", "exp", "floor", "neg", "mean"), ("add", "sub", "mul", "minimum", "maximum")
-
-
-Program = list[tuple[str, int, int, int]]
-"""Instructions (operation, three operands by number), for `build`."""
-
-
-def positive(a: Operand) -> Operand:
-    """Where a logarithm or a quotient is right."""
-    return a * a + 0.5
-
-
-@composite
-def expressions(draw: Callable[[SearchStrategy[object]], object]) -> Program:
-    """Any expression of the language."""
-    count = draw(integers(1, 9))
-    kinds = sampled_from([*ONE, *TWO, "div", "log", "log1p", "sqrt", "where"])
-    return [(draw(kinds), *(draw(integers(0, 30)) for _ in range(3))) for _ in range(count)]  # type: ignore[misc]
-
-
-def build(program: Program, leaves: Sequence[Operand]) -> Operand:
-    """What a program computes from leaves that are symbols or tensors."""
-    values: list[Any] = list(leaves)
-    for kind, *places in program:
-        a, b, c = (values[place % len(values)] for place in places)
-        if kind in TWO:
-            two = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "minimum": minimum, "maximum": maximum}
-            values.append(two[kind](a, b))
-        elif kind == "div":
-            values.append(a / positive(b))
-        elif kind in ("log", "log1p", "sqrt"):
-            values.append(getattr(positive(a), kind)())
-        elif kind == "where":
-            values.append(where(less(a, b), c, 0.5 * a))
-        elif kind == "exp":
-            values.append(a.tanh().exp())  # an exp of an exp would leave the numbers
-        else:
-            values.append(-a if kind == "neg" else mean(a) if kind == "mean" else getattr(a, kind)())
-    return sum((value * (0.5 + i) for i, value in enumerate(values[1:])), values[0])

@@ -11,7 +11,6 @@ from hypothesis.strategies import integers
 from torch import Tensor
 
 from declared_cells import DECLARED, GAPPED, MULTIPLICATIVE, NESTED, RESET_BEFORE, TIME_AWARE
-from engine_cases import Program, build, expressions
 from gatework.cells import Cell, Names, less, minimum, sigmoid, tanh, where
 from gatework.cells.equations import canonical_text, cell_of, substitute, trace
 from gatework.cells.gradient import adjoints, product_gradients
@@ -22,6 +21,7 @@ from gatework.engine.reference import step_weights
 from gatework.errors import ConfigError
 from gatework.layers import Recurrent
 from graph_values import evaluate
+from random_equations import Program, build, expressions
 
 CELLS = list(DECLARED)
 SEQUENCES, UNITS = 7, 5

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists
 from torch import Tensor
 
-from engine_cases import ALL_CELLS, MIXED, Case, Outcome, compiled, compiled_results, make_case, truth
+from cells_under_test import ALL_CELLS, MIXED
+from engine_cases import Case, Outcome, compiled, compiled_results, make_case, truth
 from gatework.cells import Cell, gru, lstm
 from gatework.engine import LayerWeights
 from gatework.engine.cpu import layer as layer_module

@@ -17,7 +17,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
-from engine_cases import EXPONENTIAL, MIXED, Case, compiled, compiled_results, make_case, outcome, truth
+from cells_under_test import EXPONENTIAL, MIXED
+from engine_cases import Case, compiled, compiled_results, make_case, outcome, truth
 from gatework.cells import Cell, gru, layernorm, lstm, peephole
 from gatework.cells.equations import canonical_text
 from gatework.engine.cpu import layer as layer_module

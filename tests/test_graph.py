@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis.strategies import floats, integers
 from torch import Tensor
 
-from engine_cases import ALL_CELLS, MIXED, ONE, POSITIVE, TWO, Program, build, expressions
+from cells_under_test import MIXED, PLAIN_CELLS, POSITIVE
 from gatework.cells import CELLS, Cell, Names, exp, less, maximum, minimum, sigmoid, tanh, where
 from gatework.cells.equations import canonical_text, cell_of, from_text, trace
 from gatework.cells.gradient import RULES, adjoints
@@ -19,6 +19,7 @@ from gatework.engine.cpu.program import program_of
 from gatework.errors import ConfigError
 from gatework.layers import Recurrent
 from graph_values import evaluate
+from random_equations import ONE, TWO, Program, build, expressions
 
 
 def numbers_for(cell: Cell) -> tuple[Names, Names, Names, Names]:
@@ -33,7 +34,7 @@ def numbers_for(cell: Cell) -> tuple[Names, Names, Names, Names]:
     return x, r, Names("state", {name: draw(name) for name in cell.states}), Names("unit weight", unit_weights)
 
 
-@pytest.mark.parametrize("cell", ALL_CELLS, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", PLAIN_CELLS, ids=lambda cell: cell.name)
 def test_the_text_of_a_cell_says_all_that_it_computes(cell: Cell) -> None:
     text = canonical_text(cell)
     again, given = cell_of(text), numbers_for(cell)
@@ -57,8 +58,8 @@ def test_equal_equations_have_equal_texts_whatever_the_cell_is_called() -> None:
     lstm = CELLS["lstm"]
     wrapped = functools.partial(lstm.step)  # another function, the same equations
     assert canonical_text(dataclasses.replace(lstm, step=wrapped)) == canonical_text(lstm)
-    texts = {canonical_text(cell) for cell in ALL_CELLS}
-    assert len(texts) == len(ALL_CELLS)
+    texts = {canonical_text(cell) for cell in PLAIN_CELLS}
+    assert len(texts) == len(PLAIN_CELLS)
     assert canonical_text(dataclasses.replace(lstm, step=same_as_lstm)) == canonical_text(lstm)  # written in another order
 
 
@@ -177,7 +178,7 @@ def test_gradient_rules_equal_autograd_on_any_expression(program: Program, seed:
 def test_every_kind_of_node_has_a_gradient_rule_that_is_tested() -> None:
     tested = {*ONE, *TWO, "div", "log", "log1p", "sqrt", "where", "less", "product"}  # the last one in test_cell_products.py
     assert tested == set(RULES)
-    used = {node.kind for cell in ALL_CELLS for node in ordered(trace(cell).states.values()) if node.args}
+    used = {node.kind for cell in PLAIN_CELLS for node in ordered(trace(cell).states.values()) if node.args}
     assert used <= set(RULES)
 
 
@@ -200,7 +201,7 @@ def test_at_a_tie_and_at_nan_the_gradient_is_torchs() -> None:
 
 
 def test_gates_that_are_only_added_share_an_accumulator() -> None:
-    blocks = {cell.name: [(b.gate, b.has_x, b.has_r) for b in program_of(canonical_text(cell)).blocks] for cell in ALL_CELLS}
+    blocks = {cell.name: [(b.gate, b.has_x, b.has_r) for b in program_of(canonical_text(cell)).blocks] for cell in PLAIN_CELLS}
     assert blocks["lstm"] == [(gate, True, True) for gate in CELLS["lstm"].gates]
     assert sorted(blocks["gru"]) == [
         ("candidate", False, True), ("candidate", True, False), ("reset", True, True), ("update", True, True)

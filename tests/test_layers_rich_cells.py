@@ -9,7 +9,6 @@ from torch import Tensor
 
 from declared_cells import DECLARED, GAPPED, MULTIPLICATIVE, RESET_BEFORE, TIME_AWARE
 from gatework.cells import Cell
-from gatework.engine.cpu.backend import why_not_compiled
 from gatework.errors import ConfigError, ShapeError
 from gatework.layers import Recurrent
 from gatework.ragged import Ragged
@@ -169,16 +168,6 @@ def test_columns_are_counted() -> None:
         Recurrent(GAPPED, 2, 4)
     with pytest.raises(ShapeError, match="has 3 features at each step; this layer has input_size=4"):
         Recurrent(TIME_AWARE, 4, 5)(torch.zeros(2, 3))
-
-
-@pytest.mark.parametrize(("cell", "reason"), [(RESET_BEFORE, "matrix product inside the step"), (GAPPED, "inputs that bypass")])
-def test_what_has_no_kernels_yet_says_so(cell: Cell, reason: str) -> None:
-    layer = made(cell, 3, 5)
-    said = why_not_compiled(cell, layer._weights(0)[0])
-    assert said is not None
-    assert reason in said
-    with pytest.raises(ConfigError, match=f"cannot be streamed.*{reason}"):
-        layer.stream()
 
 
 def test_untouched_layers_hand_their_parameters_to_the_engine_as_they_are() -> None:
