@@ -7,6 +7,7 @@ its storage any more; the pieces together stay below a limit. New pieces ask for
 import ctypes
 import math
 import mmap
+import sys
 import threading
 from collections.abc import Callable
 from functools import lru_cache
@@ -41,17 +42,31 @@ class Pieces:
     def take(self, size: int) -> torch.UntypedStorage:
         """One of at least this size that nothing refers to."""
         with self._lock:
-            for number, storage in enumerate(self._storages):
-                if size <= storage.nbytes() <= self.most * size and torch._C._storage_Use_Count(storage._cdata) == 1:
+            for number in range(len(self._storages)):
+                if size <= self._storages[number].nbytes() <= self.most * size and is_free(self._storages, number):
                     # the last one used is looked at first
                     self._storages.insert(0, self._storages.pop(number))
-                    return storage
+                    return self._storages[0]
             # what is still referred to and falls out here is only forgotten
             while len(self._storages) >= MOST or sum(storage.nbytes() for storage in self._storages) + size > LIMIT:
                 self._storages.pop()
             fresh = with_large_pages(torch.empty(size, dtype=torch.uint8)).untyped_storage()
             self._storages.insert(0, fresh)
             return fresh
+
+
+def is_free(storages: list[torch.UntypedStorage], number: int) -> bool:
+    """Whether nobody but this list has the storage: no tensor, no Python object, and no other process that it was sent to."""
+    if torch._C._storage_Use_Count(storages[number]._cdata) > 1 or sys.getrefcount(storages[number]) > _alone():
+        return False
+    return not storages[number].is_shared()
+
+
+@lru_cache
+def _alone() -> int:
+    """What Python counts for a storage that is in one list only; versions of Python differ."""
+    storages = [torch.empty(1, dtype=torch.uint8).untyped_storage()]
+    return sys.getrefcount(storages[0])
 
 
 _rooms, _results = Pieces(4), Pieces(1)

@@ -7,8 +7,6 @@
 In torch's order the rows of a weight are gate by gate, (num_gates · units, K). Padding is filled with zeros.
 """
 
-from collections.abc import Callable
-
 from gatework.engine.cpu.arithmetic import Arithmetic, Lanes
 from gatework.engine.cpu.frame import Frame
 from gatework.engine.cpu.ir import Function, Value, integer
@@ -23,8 +21,8 @@ ENTRIES = {"forward": ("prepare_forward",), "backward": ("prepare_backward", "fi
 def prepare_functions(frame: Frame, backward: bool) -> list[Function]:
     """The entry points, and what they call."""
     if backward:
-        return [prepare_backward(frame), finish(frame)]
-    return [prepare_forward(frame)]
+        return [cut(frame), turn_back(frame), prepare_backward(frame), finish(frame)]
+    return [turn(frame), prepare_forward(frame)]
 
 
 def entry(name: str) -> Function:
@@ -73,12 +71,8 @@ def pack_rows(frame: Frame, f: Function, source: Value, target: Value, columns: 
         left = f.sub(frame.slot(f, "units"), first)
         for number, block in enumerate(blocks):
             rows = f.at(source, lanes.dtype, f.mul(f.add(first_row(frame, f, block), first), columns))
-
-            def put(k: Value, vector: Value, u: Value = u, number: int = number) -> None:
-                place = f.add(f.mul(f.add(f.mul(u, columns), k), integer(len(blocks))), integer(number))
-                f.store(vector, f.at(target, lanes.type, place), lanes.bytes)
-
-            columns_of_rows(frame, f, rows, left, columns, put)
+            to = f.at(target, lanes.type, f.add(f.mul(f.mul(u, columns), integer(len(blocks))), integer(number)))
+            f.call("turn", [rows, left, columns, to, integer(len(blocks))])
 
 
 def pack_matrix(frame: Frame, f: Function, source: Value, target: Value) -> None:
@@ -88,38 +82,39 @@ def pack_matrix(frame: Frame, f: Function, source: Value, target: Value) -> None
     with f.loop(ZERO, count) as u:
         first = f.mul(u, integer(lanes.width))
         left = f.sub(units, first)
-        tile = f.binary("sdiv", u, integer(vectors))
-        inside = f.binary("srem", u, integer(vectors))
+        tile, inside = (f.binary(operation, u, integer(vectors)) for operation in ("sdiv", "srem"))
         # where the last tile has more vectors than there are units, any row will do: it is not used
         start = f.select(f.compare("sgt", left, ZERO), first, ZERO)
-
-        def put(k: Value, vector: Value, tile: Value = tile, inside: Value = inside) -> None:
-            place = f.add(f.mul(f.add(f.mul(tile, units), k), integer(vectors)), inside)
-            f.store(vector, f.at(target, lanes.type, place), lanes.bytes)
-
-        columns_of_rows(frame, f, f.at(source, lanes.dtype, f.mul(start, units)), left, units, put)
+        to = f.at(target, lanes.type, f.add(f.mul(f.mul(tile, units), integer(vectors)), inside))
+        f.call("turn", [f.at(source, lanes.dtype, f.mul(start, units)), left, units, to, integer(vectors)])
 
 
-def columns_of_rows(
-    frame: Frame, f: Function, top: Value, left: Value, columns: Value, put: Callable[[Value, Value], None]
-) -> None:
-    """put(k, the k-th column of as many rows as lanes), from the row at `top` on; zeros from row `left` on."""
-    lanes, width = frame.lanes, frame.lanes.width
+def turn(frame: Frame) -> Function:
+    """As many rows as lanes, `left` of which are there, become one vector per column, `stride` vectors apart."""
+    parameters = [("ptr", "source"), ("i64", "left"), ("i64", "columns"), ("ptr", "target"), ("i64", "stride")]
+    f = Function("turn", parameters, "noinline")
+    lanes, width, left, columns = frame.lanes, frame.lanes.width, f["left"], f["columns"]
     rows = []
     for lane in range(width):
         inside = f.select(f.compare("slt", integer(lane), left), integer(lane), ZERO)
-        rows.append(f.at(top, lanes.dtype, f.mul(inside, columns)))
+        rows.append(f.at(f["source"], lanes.dtype, f.mul(inside, columns)))
+
+    def put(k: Value, vector: Value) -> None:
+        only = f.select_lanes(width, left, vector, lanes.constant(0.0))
+        f.store(only, f.at(f["target"], lanes.type, f.mul(k, f["stride"])), lanes.bytes)
+
     whole = f.mul(f.binary("sdiv", columns, integer(width)), integer(width))
     with f.loop(ZERO, whole, step=width) as k:
         loaded = [f.load(lanes.type, f.at(row, lanes.dtype, k), lanes.bytes) for row in rows]
         for number, vector in enumerate(transposed(f, lanes, loaded)):
-            put(f.add(k, integer(number)), f.select_lanes(width, left, vector, lanes.constant(0.0)))
+            put(f.add(k, integer(number)), vector)
     with f.loop(whole, columns) as k:
         vector = Value(lanes.type, "poison")
         for lane, row in enumerate(rows):
             item = f.load(lanes.dtype, f.at(row, lanes.dtype, k), lanes.bytes)
             vector = f.make(lanes.type, f"insertelement {vector}, {item}, i64 {lane}")
-        put(k, f.select_lanes(width, left, vector, lanes.constant(0.0)))
+        put(k, vector)
+    return f
 
 
 def transposed(f: Function, lanes: Lanes, rows: list[Value]) -> list[Value]:
@@ -179,8 +174,8 @@ def prepare_backward(frame: Frame) -> Function:
         pack_columns(frame, f, frame.pointer(f, "input"), target, frame.slot(f, "input_size"), program.x_blocks)
     pack_units(frame, f)
     for number, name in enumerate(program.cell.matrices):
-        place = (units, ZERO, units)
-        cut_rows(frame, f, frame.pointer(f, f"matrix {name}"), matrix_weights(frame, f, number), units, place)
+        matrix = frame.pointer(f, f"matrix {name}")
+        f.call("cut", [f["args"], matrix, matrix_weights(frame, f, number), units, units, ZERO, units])
     return f
 
 
@@ -189,27 +184,32 @@ def pack_columns(frame: Frame, f: Function, source: Value, target: Value, column
     padded = frame.slot(f, "padded")
     rows = f.mul(padded, integer(len(blocks)))
     for number, block in enumerate(blocks):
-        cut_rows(frame, f, f.at(source, frame.lanes.dtype, f.mul(first_row(frame, f, block), columns)), target, columns,
-                 (rows, f.mul(padded, integer(number)), padded))  # fmt: skip
+        first = f.at(source, frame.lanes.dtype, f.mul(first_row(frame, f, block), columns))
+        f.call("cut", [f["args"], first, target, columns, rows, f.mul(padded, integer(number)), padded])
 
 
-def cut_rows(frame: Frame, f: Function, source: Value, target: Value, columns: Value, place: tuple[Value, Value, Value]) -> None:
-    """One block. place: (rows of a tile, the block's first row in it, its rows)."""
-    lanes, vectors, units = frame.lanes, frame.back_vectors, frame.slot(f, "units")
-    rows, top, count = place
+def cut(frame: Frame) -> Function:
+    """The `units` rows at `source`, cut into tiles of columns: rows [top, top + count) of each tile of `rows` rows."""
+    parameters = [
+        ("ptr", "args"), ("ptr", "source"), ("ptr", "target"), ("i64", "columns"), ("i64", "rows"), ("i64", "top"),
+        ("i64", "count"),
+    ]  # fmt: skip
+    f = Function("cut", parameters, "noinline")
+    lanes, vectors, units, columns = frame.lanes, frame.back_vectors, frame.slot(f, "units"), f["columns"]
     width = integer(vectors * lanes.width)
     tiles = f.binary("sdiv", f.add(columns, f.sub(width, integer(1))), width)
     with f.loop(ZERO, tiles) as tile:
-        first, to = f.mul(tile, width), f.add(f.mul(tile, rows), top)
-        for inside, start, stop in ((True, ZERO, units), (False, units, count)):
+        first, to = f.mul(tile, width), f.add(f.mul(tile, f["rows"]), f["top"])
+        for inside, start, stop in ((True, ZERO, units), (False, units, f["count"])):
             with f.loop(start, stop) as unit:
-                row = f.at(source, lanes.dtype, f.mul(unit, columns))
+                row = f.at(f["source"], lanes.dtype, f.mul(unit, columns))
                 for v in range(vectors):
                     value = lanes.constant(0.0)
                     if inside:
                         value = load_tail(f, lanes, row, f.add(first, integer(v * lanes.width)), columns)
                     number = f.add(f.mul(f.add(to, unit), integer(vectors)), integer(v))
-                    f.store(value, f.at(target, lanes.type, number), lanes.bytes)
+                    f.store(value, f.at(f["target"], lanes.type, number), lanes.bytes)
+    return f
 
 
 def finish(frame: Frame) -> Function:
@@ -249,33 +249,41 @@ def unpack_rows(
 
     places: the first row of each block. adds: to what is there already.
     """
-    lanes, tiles, width = frame.lanes, frame.slot(f, "tiles"), frame.lanes.width
+    lanes, tiles = frame.lanes, frame.slot(f, "tiles")
+    for number, top in enumerate(places):
+        with f.loop(ZERO, tiles) as u:
+            first = f.mul(u, integer(lanes.width))
+            own = f.at(source, lanes.type, f.mul(f.add(f.mul(integer(number), tiles), u), row_size))
+            row = f.at(target, lanes.dtype, f.mul(f.add(top, first), columns))
+            f.call("turn_back", [own, f.sub(frame.slot(f, "units"), first), columns, row, integer(int(adds))])
+
+
+def turn_back(frame: Frame) -> Function:
+    """One vector per column becomes as many rows as lanes, `left` of which are there. adds: to what is there, if not 0."""
+    parameters = [("ptr", "source"), ("i64", "left"), ("i64", "columns"), ("ptr", "target"), ("i64", "adds")]
+    f = Function("turn_back", parameters, "noinline")
+    lanes, width, left, columns = frame.lanes, frame.lanes.width, f["left"], f["columns"]
+    adds = f.compare("ne", f["adds"], ZERO)
 
     def put(value: Value, place: Value) -> None:
-        if adds:
-            value = f.binary("fadd", f.load(value.type, place, lanes.bytes), value)
-        f.store(value, place, lanes.bytes)
+        total = f.binary("fadd", f.load(value.type, place, lanes.bytes), value)
+        f.store(f.select(adds, total, value), place, lanes.bytes)
 
-    for number, block_top in enumerate(places):
-        with f.loop(ZERO, tiles) as u:
-            first = f.mul(u, integer(width))
-            own = f.at(source, lanes.type, f.mul(f.add(f.mul(integer(number), tiles), u), row_size))
-            left = f.sub(frame.slot(f, "units"), first)
-            top = f.add(block_top, first)
-            is_whole = f.compare("sge", left, integer(width))
-            whole = f.select(is_whole, f.mul(f.binary("sdiv", columns, integer(width)), integer(width)), ZERO)
-            with f.loop(ZERO, whole, step=width) as k:
-                vectors = [f.load(lanes.type, f.at(own, lanes.type, f.add(k, integer(i))), lanes.bytes) for i in range(width)]
-                for lane_number, vector in enumerate(transposed(f, lanes, vectors)):
-                    row = f.at(target, lanes.dtype, f.mul(f.add(top, integer(lane_number)), columns))
-                    put(vector, f.at(row, lanes.dtype, k))
-            count = f.select(is_whole, integer(width), left)
-            with f.loop(ZERO, count) as lane:
-                row = f.at(target, lanes.dtype, f.mul(f.add(top, lane), columns))
-                column = f.at(own, lanes.dtype, lane)
-                with f.loop(whole, columns) as k:
-                    item = f.load(lanes.dtype, f.at(column, lanes.dtype, f.mul(k, integer(width))), lanes.bytes)
-                    put(item, f.at(row, lanes.dtype, k))
+    is_whole = f.compare("sge", left, integer(width))
+    whole = f.select(is_whole, f.mul(f.binary("sdiv", columns, integer(width)), integer(width)), ZERO)
+    with f.loop(ZERO, whole, step=width) as k:
+        place = f.at(f["source"], lanes.type, k)
+        vectors = [f.load(lanes.type, f.at(place, lanes.type, integer(i)), lanes.bytes) for i in range(width)]
+        for number, vector in enumerate(transposed(f, lanes, vectors)):
+            row = f.at(f["target"], lanes.dtype, f.mul(integer(number), columns))
+            put(vector, f.at(row, lanes.dtype, k))
+    with f.loop(ZERO, f.select(is_whole, integer(width), left)) as lane:
+        row = f.at(f["target"], lanes.dtype, f.mul(lane, columns))
+        column = f.at(f["source"], lanes.dtype, lane)
+        with f.loop(whole, columns) as k:
+            item = f.load(lanes.dtype, f.at(column, lanes.dtype, f.mul(k, integer(width))), lanes.bytes)
+            put(item, f.at(row, lanes.dtype, k))
+    return f
 
 
 def add_parts(frame: Frame, f: Function) -> None:

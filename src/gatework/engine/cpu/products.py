@@ -67,6 +67,7 @@ def products_functions(tiles: Tiles) -> list[Function]:
         *(pack_right(tiles, count) for count in range(1, VECTORS + 1)),
         *(outer_tile(tiles, count) for count in range(1, VECTORS + 1)),
         outer(tiles),
+        put(tiles),
         *(inner_tile(tiles, rows) for rows in range(1, tiles.rows + 1)),
         inner(tiles),
         part(tiles),
@@ -277,5 +278,12 @@ def inner_tile(tiles: Tiles, rows: int) -> Function:
     accumulate(f, lanes, f.at(SLOTS.pointer(f, "x_back_weights"), lanes.type, place), block, inputs, sums)
     for target, row_sums in zip(targets, sums, strict=True):
         for first, variable in zip(firsts, row_sums, strict=True):
-            store_tail(f, lanes, f.get(lanes.type, variable), target, first, input_size)
+            f.call("put", [f.get(lanes.type, variable), target, first, input_size])
+    return f
+
+
+def put(tiles: Tiles) -> Function:
+    """A vector into a row of `size` numbers."""
+    f = Function("put", [(tiles.lanes.type, "value"), ("ptr", "row"), ("i64", "first"), ("i64", "size")], "noinline")
+    store_tail(f, tiles.lanes, f["value"], f["row"], f["first"], f["size"])
     return f
