@@ -3,6 +3,7 @@
 import ctypes
 import os
 import threading
+from collections.abc import Iterable
 from functools import lru_cache
 
 import torch
@@ -55,6 +56,14 @@ class Arguments:
     def keep(self, value: object) -> None:
         """Keep alive what slots point into."""
         self._alive.append(value)
+
+    def put_all(self, names: tuple[str, ...], tensors: "Iterable[Tensor | None]") -> None:
+        """Tensors in the order of the names."""
+        array, places = self.array, self.places
+        kept = list(tensors)
+        self._alive.append(kept)
+        for name, tensor in zip(names, kept, strict=True):
+            array[places[name]] = 0 if tensor is None else tensor.data_ptr()
 
     def put_from(self, name: str, value: Tensor, first_row: int) -> None:
         """An array whose first row stands for row `first_row`: kernels count rows from 0."""

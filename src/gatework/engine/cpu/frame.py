@@ -42,11 +42,8 @@ def slots(states: tuple[str, ...], unit_weights: tuple[str, ...], matrices: tupl
     for state in states:
         names += [f"d_final_{state}", f"d_out_{state}", f"d_initial_{state}"]
     names += ["d_input_size", "d_recurrent_size", "zeros", "zeros_size"]
-    names += ["d_weight_input", "d_weight_recurrent", "d_input_bias", "d_recurrent_bias"]
-    for name in unit_weights:
-        names += [f"unit {name}", f"d_unit {name}"]
-    for name in matrices:
-        names += [f"matrix {name}", f"d_matrix {name}"]
+    own = [*(f"unit {name}" for name in unit_weights), *(f"matrix {name}" for name in matrices)]
+    names += [*own, *(f"d {name}" for name in ("input", "recurrent", "input_bias", "recurrent_bias", *own))]
     return Slots(tuple(names))
 
 

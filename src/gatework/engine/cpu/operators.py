@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from gatework.engine.cpu.frame import Frame
-from gatework.engine.cpu.layer import KEEP_BYTES, Weights, backward, forward, kept_bytes
+from gatework.engine.cpu.layer import KEEP_BYTES, backward, forward, kept_bytes
 from gatework.engine.cpu.machine import Machine, machine
 from gatework.engine.cpu.module import make_frame
 from gatework.engine.cpu.plan import padded_to
-from gatework.engine.cpu.program import Program, program_of
+from gatework.engine.cpu.program import program_of
 from gatework.engine.cpu.schedule import Schedule, dense_schedule, ragged_schedule
 from gatework.engine.cpu.twice import differentiable_gradients
 from gatework.errors import SlowPath
@@ -27,23 +27,19 @@ TEAM_WORK = 2**16
 """Multiplications of a step and sequence from which on it is worth waiting for other threads: about 4 µs of one."""
 
 
-def split_weights(weights: list[Tensor], program: Program) -> Weights:
-    """The list of tensors that an operator takes, by name: input, recurrent, (two biases), unit weights, matrices."""
-    last = len(weights) - len(program.cell.matrices)
-    count = last - len(program.cell.unit_weights)
-    biases = weights[2:4] if count == 4 else [None, None]
-    return Weights(weights[0], weights[1], biases[0], biases[1], weights[count:last], weights[last:])
-
-
 @lru_cache(maxsize=64)
 def _ragged(offsets: bytes, threads: int, backwards: bool, rows: int, is_team: bool) -> tuple[Schedule, Tensor | None]:
     schedule = ragged_schedule(np.frombuffer(offsets, dtype=np.int64), threads, backwards, rows, is_team)
     return schedule, None if schedule.rows is None else torch.from_numpy(schedule.rows)
 
 
-def schedule_of(x: Tensor, offsets: Tensor | None, backwards: bool, frame: Frame, units: int) -> tuple[Schedule, Tensor | None]:
-    """The schedule of dense time-major or ragged steps, and the row of x that each entry is (None: entries are rows)."""
-    threads = torch.get_num_threads()
+def schedule_of(
+    x: Tensor, offsets: Tensor | None, backwards: bool, frame: Frame, units: int, threads: int
+) -> tuple[Schedule, Tensor | None]:
+    """The schedule of dense time-major or ragged steps, and the row of x that each entry is (None: entries are rows).
+
+    threads: that forward had; backward finds what was kept in the order of forward's schedule.
+    """
     is_team = wants_team(frame, threads, x.shape[1] if offsets is None else len(offsets) - 1, units)
     if offsets is None:
         return dense_schedule(x.shape[0], x.shape[1], threads, backwards, is_team), None
@@ -102,11 +98,9 @@ def recurrent_now(
     mode: str,
 ) -> list[Tensor]:
     """What the operator `recurrent` computes."""
-    program, frame = program_of(cell), frame_of(cell, x)
-    schedule, rows = schedule_of(x, offsets, backwards, frame, weights[1].shape[1])
-    split = split_weights(weights, program)
+    schedule, rows = schedule_of(x, offsets, backwards, frame_of(cell, x), weights[1].shape[1], torch.get_num_threads())
     contiguous = [state.contiguous() for state in initial]
-    result = forward(cell, in_entry_order(x, rows), split, contiguous, schedule, mode, wants_states)
+    result = forward(cell, in_entry_order(x, rows), weights, contiguous, schedule, mode, wants_states)
     states = [in_step_order(state, rows, x) for state in result.states]
     return [in_step_order(result.y, rows, x), *result.finals, *states, *result.saved]
 
@@ -127,9 +121,10 @@ def recurrent(
     x: (steps, num_sequences, input_size), or (total_steps, input_size) with offsets (num_sequences + 1,) int64 on the CPU.
     weights: input, recurrent, both biases or none, unit weights. initial: each state (num_sequences, hidden_size).
     cell: its canonical text. wants_states: every other state after every step, too. mode: inference, keep or recompute.
-    Returns y, the final states, the other states if wanted, then what backward needs.
+    Returns y, the final states, the other states if wanted, then what backward needs: at last the number of threads.
     """
-    return recurrent_now(x, weights, initial, offsets, cell, backwards, wants_states, mode)
+    found = recurrent_now(x, weights, initial, offsets, cell, backwards, wants_states, mode)
+    return found if mode == "inference" else [*found, torch.tensor(torch.get_num_threads())]
 
 
 @recurrent.register_fake
@@ -150,12 +145,13 @@ def _(
     states = [torch.empty_like(y) for _ in initial[1:]] if wants_states else []
     if mode == "inference":
         return [y, *finals, *states]
+    threads = x.new_empty((), dtype=torch.int64)
     if mode == "recompute":
         # the states at the beginning of each chunk: how many there are depends on the lengths
-        return [y, *finals, *states, x.new_empty([torch.library.get_ctx().new_dynamic_size() for _ in range(3)])]
+        return [y, *finals, *states, x.new_empty([torch.library.get_ctx().new_dynamic_size() for _ in range(3)]), threads]
     entries = y.numel() // units
     padded = padded_to(units, frame.lanes.width)
-    return [y, *finals, *states, x.new_empty(entries, program.kept_rows, padded)]
+    return [y, *finals, *states, x.new_empty(entries, program.kept_rows, padded), threads]
 
 
 def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and plain values, no records
@@ -172,17 +168,16 @@ def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and pla
     cell: str,
     backwards: bool,
     mode: str,
+    threads: int,
     wants_x: bool = True,
 ) -> list[Tensor | None]:
-    """What the operator `recurrent_backward` computes; nothing for x where its gradient is not wanted."""
-    program, frame = program_of(cell), frame_of(cell, x)
-    schedule, rows = schedule_of(x, offsets, backwards, frame, weights[1].shape[1])
-    split = split_weights(weights, program)
+    """What the operator `recurrent_backward` computes; nothing for x where its gradient is not wanted. threads: forward's."""
+    schedule, rows = schedule_of(x, offsets, backwards, frame_of(cell, x), weights[1].shape[1], threads)
     finals, states = iter(d_finals), iter(d_states)
     gradients = backward(
         cell,
         in_entry_order(x, rows),
-        split,
+        weights,
         [state.contiguous() for state in initial],
         schedule,
         saved,
@@ -192,10 +187,8 @@ def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and pla
         [in_entry_order(next(states), rows) if there else None for there in has_state],
         wants_x,
     )
-    w = gradients.weights
-    biases = [] if w.input_bias is None or w.recurrent_bias is None else [w.input_bias, w.recurrent_bias]
     d_x = None if gradients.x is None else in_step_order(gradients.x, rows, x)
-    return [d_x, w.input, w.recurrent, *biases, *w.unit, *w.matrices, *gradients.initial]
+    return [d_x, *gradients.weights, *gradients.initial]
 
 
 @torch.library.custom_op("gatework::recurrent_backward", mutates_args=())
@@ -218,8 +211,9 @@ def recurrent_backward(  # noqa: PLR0913, PLR0917 - an operator takes tensors an
 
     has_*: which of the states have an incoming gradient.
     """
+    *kept, threads = saved
     found = gradients_now(
-        d_y, d_finals, has_final, d_states, has_state, x, weights, initial, offsets, saved, cell, backwards, mode
+        d_y, d_finals, has_final, d_states, has_state, x, weights, initial, offsets, kept, cell, backwards, mode, int(threads)
     )
     return [gradient for gradient in found if gradient is not None]
 
@@ -301,13 +295,13 @@ class Eager(torch.autograd.Function):
         output = recurrent_now(x, weights, initial, offsets, cell, backwards, wants_states, mode)
         first_saved = 1 + num_states + (num_states - 1 if wants_states else 0)
         ctx.set_materialize_grads(False)
-        ctx.counts, ctx.options, ctx.offsets = counts, options, offsets
+        ctx.counts, ctx.options, ctx.offsets, ctx.threads = counts, options, offsets, torch.get_num_threads()
         ctx.save_for_backward(*tensors, *output[first_saved:])
         return tuple(output[:first_saved])
 
     @staticmethod
     def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
-        compute = partial(gradients_now, wants_x=ctx.needs_input_grad[3])
+        compute = partial(gradients_now, threads=ctx.threads, wants_x=ctx.needs_input_grad[3])
         return None, None, None, *_gradients(ctx, gradients, compute)
 
 

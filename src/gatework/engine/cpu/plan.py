@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,8 +23,7 @@ ALIGNED = 16
 """Each piece of memory begins at a multiple of so many numbers: a line of the cache, or two."""
 
 
-@dataclass(frozen=True)
-class Sizes:
+class Sizes(NamedTuple):
     """Of one direction of one layer. columns: of x."""
 
     text: str

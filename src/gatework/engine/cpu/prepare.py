@@ -217,14 +217,14 @@ def finish(frame: Frame) -> Function:
     f = entry("finish")
     program, lanes, units = frame.program, frame.lanes, frame.slot(f, "units")
     for source, row_size, target, columns, blocks in (
-        ("d_input", "d_input_size", "d_weight_input", frame.slot(f, "input_size"), program.x_blocks),
-        ("d_recurrent", "d_recurrent_size", "d_weight_recurrent", units, program.r_blocks),
+        ("d_input", "d_input_size", "d input", frame.slot(f, "input_size"), program.x_blocks),
+        ("d_recurrent", "d_recurrent_size", "d recurrent", units, program.r_blocks),
     ):
         places = [f.mul(integer(frame.program.cell.gates.index(block.gate)), units) for block in blocks]
         unpack_rows(frame, f, frame.pointer(f, source), frame.slot(f, row_size), frame.pointer(f, target), columns, places)
-    with f.when(f.make("i1", f"icmp ne {frame.pointer(f, 'd_input_bias')}, null")):
+    with f.when(f.make("i1", f"icmp ne {frame.pointer(f, 'd input_bias')}, null")):
         for number, block in enumerate(program.blocks):
-            for name, is_in in (("d_input_bias", block.has_x), ("d_recurrent_bias", block.has_r)):
+            for name, is_in in (("d input_bias", block.has_x), ("d recurrent_bias", block.has_r)):
                 if is_in:
                     row = f.at(frame.pointer(f, name), lanes.dtype, first_row(frame, f, block))
                     with f.loop(ZERO, frame.slot(f, "tiles")) as u:
@@ -235,7 +235,7 @@ def finish(frame: Frame) -> Function:
     seen: set[int] = set()
     for number, product in enumerate(program.inner):
         own = f.at(frame.pointer(f, "d_inner"), lanes.dtype, f.mul(frame.slot(f, "d_inner_size"), integer(number)))
-        matrix = frame.pointer(f, f"d_matrix {program.cell.matrices[product.matrix]}")
+        matrix = frame.pointer(f, f"d matrix {program.cell.matrices[product.matrix]}")
         unpack_rows(frame, f, own, frame.slot(f, "d_recurrent_size"), matrix, units, [ZERO], adds=product.matrix in seen)
         seen.add(product.matrix)
     return f
@@ -296,5 +296,5 @@ def add_parts(frame: Frame, f: Function) -> None:
                 row = frame.row(f, "d_unit_weights", f.add(f.mul(part, integer(len(names))), integer(number)), padded)
                 value = f.load(lanes.type, frame.in_tile(f, row, u), lanes.bytes)
                 f.set(total, Arithmetic(f, lanes).add(f.get(lanes.type, total), value))
-            target = frame.pointer(f, f"d_unit {name}")
+            target = frame.pointer(f, f"d unit {name}")
             store_tail(f, lanes, f.get(lanes.type, total), target, f.mul(u, integer(lanes.width)), frame.slot(f, "units"))

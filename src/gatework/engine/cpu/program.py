@@ -15,7 +15,7 @@ phase computes again what it needs of earlier ones, but for the products.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 from gatework.cells.equations import Equations, from_text, substitute
 from gatework.cells.gradient import adjoints
@@ -96,6 +96,20 @@ class Program:
     def kept_rows(self) -> int:
         """Rows of `units` numbers that forward leaves for backward at each step: the kept values and the states one step ago."""
         return len(self.kept) + len(self.states)
+
+    @cache  # noqa: B019 - programs live as long as the process
+    def weight_slots(self, count: int) -> tuple[str, ...]:
+        """The slots of a layer's weights, `count` in all, in the order in which they come: input, recurrent, the biases of both
+        if there are any, unit weights, matrices.
+        """
+        own = [*(f"unit {name}" for name in self.cell.unit_weights), *(f"matrix {name}" for name in self.cell.matrices)]
+        biases = ["input_bias", "recurrent_bias"] if count - len(own) == 4 else []
+        return ("input", "recurrent", *biases, *own)
+
+    @cache  # noqa: B019 - programs live as long as the process
+    def state_slots(self, prefix: str) -> tuple[str, ...]:
+        """A slot for each state."""
+        return tuple(prefix + name for name in self.cell.state_names)
 
     @cached_property
     def num_inner(self) -> int:

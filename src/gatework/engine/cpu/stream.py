@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gatework.cells import Cell
 from gatework.cells.equations import canonical_text
-from gatework.engine.cpu.layer import Weights, lane_states, prepared_forward
+from gatework.engine.cpu.layer import lane_states, prepared_forward
 from gatework.engine.cpu.plan import Sizes, plan
 from gatework.engine.cpu.schedule import Schedule
 from gatework.engine.records import LayerWeights
@@ -23,19 +23,12 @@ class LayerStream:
         self.names = cell.states
         like = weights.input.detach()
         units, columns = weights.recurrent.shape[1], weights.input.shape[1] + len(cell.inputs)
-        own = Weights(
-            like,
-            weights.recurrent.detach(),
-            None if weights.input_bias is None else weights.input_bias.detach(),
-            None if weights.recurrent_bias is None else weights.recurrent_bias.detach(),
-            [tensor.detach() for tensor in weights.unit.values()],
-            [tensor.detach() for tensor in weights.matrices.values()],
-        )
+        own = [tensor.detach() for tensor in weights.tensors()]
         self.units, self.batch = units, batch
         self.x = like.new_zeros(batch, columns)
         self.y = like.new_zeros(batch, units)
         initial = [like.new_zeros(batch, units) for _ in cell.states]
-        self.plan = plan(Sizes.of(canonical_text(cell), self.x, own.recurrent), "inference", endless(batch))
+        self.plan = plan(Sizes.of(canonical_text(cell), self.x, own[1]), "inference", endless(batch))
         self.arguments, self.memory = prepared_forward(self.plan, self.x, own, initial)
         self.arguments.put(y=self.y, first_tick=0, last_tick=1)
         self.code = self.plan.kernel.code
