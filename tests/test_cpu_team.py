@@ -49,6 +49,8 @@ def test_a_team_computes_the_same_bits_as_one_thread(
 def test_teams_are_for_few_sequences_and_wide_layers_only() -> None:
     frame = frame_of(canonical_text(lstm), torch.zeros(1))
     assert wants_team(frame, 2, 1, 256)
+    assert wants_team(frame, 2, 3, 256), "one thread would wait while the other computes its second sequence"
+    assert not wants_team(frame, 2, 7, 256), "an eighth of the time"
     assert not wants_team(frame, 1, 1, 256), "one thread"
     assert not wants_team(frame, 2, 2, 256), "a sequence for each"
     assert not wants_team(frame, 2, 1, 32), "too little work to wait for"

@@ -49,11 +49,12 @@ def schedule_of(
 def wants_team(frame: Frame, threads: int, num_sequences: int, units: int) -> bool:
     """Whether all threads compute each step together, every one some of the units, instead of each its own sequences.
 
-    They wait for each other twice a step, so only where threads would have nothing to do and a step is long enough; never in
-    cells that look at all units at once. No bit of the result depends on it.
+    They wait for each other at each step, so only where a sixth of the threads' time or more would go unused and a step is long
+    enough; never in cells that look at all units at once. No bit of the result depends on it.
     """
     is_long = len(frame.program.blocks) * units * units >= TEAM_WORK
-    return threads > 1 and num_sequences < threads and is_long and not frame.program.in_passes
+    places = threads * -(-num_sequences // threads)
+    return threads > 1 and is_long and 6 * (places - num_sequences) >= places and not frame.program.in_passes
 
 
 def in_entry_order(values: Tensor, rows: Tensor | None) -> Tensor:
