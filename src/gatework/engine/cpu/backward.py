@@ -36,15 +36,15 @@ def part(frame: Frame) -> Function:
     first_tick = f.mul(f["part"], frame.slot(f, "max_ticks"))
     first, last = frame.ticks(f)
     with f.loop(f.sub(last, integer(1)), f.sub(first, integer(1)), step=-1) as tick:
-        place = f.add(first_tick, tick)
-        entry = f.load("i64", f.at(frame.pointer(f, "start"), "i64", place), 8)
-        count = f.load("i64", f.at(frame.pointer(f, "count"), "i64", place), 8)
+        entry, count = frame.live(f, first_tick, tick)
         emit_events(frame, f, end, tick, lambda lane, sequence: copy_in(frame, f, team, scratch, lane, sequence), step=-1)
         for phase in range(len(backward_phases(frame.program))):
             emit_inner(frame, f, frame.program.back_inner, phase - 1, scratch, count)
             with f.loop(ZERO, count) as lane:
                 f.call(f"backward_row_{phase}", [f["args"], scratch, f.add(entry, lane), lane, f["part"], team.first, team.last])
-        prefetch(frame, f, first, first_tick, tick)
+        with f.when(f.compare("sgt", tick, first)):
+            next_entry, next_count = frame.live(f, first_tick, f.sub(tick, integer(1)))
+            ask_ahead(frame, f, next_entry, next_count)
         # the product reads the sums' gradients of all units
         team.wait(f)
         with f.loop(team.first_back, team.last_back) as u:
@@ -58,17 +58,16 @@ def part(frame: Frame) -> Function:
     return f
 
 
-def prefetch(frame: Frame, f: Function, first: Value, first_tick: Value, tick: Value) -> None:
-    """Ask for what the next tick reads of forward, so that it comes from memory while the product runs."""
-    lanes, line = frame.lanes, 64
-    with f.when(f.compare("sgt", tick, first)):
-        place = f.add(first_tick, f.sub(tick, integer(1)))
-        entry = f.load("i64", f.at(frame.pointer(f, "start"), "i64", place), 8)
-        count = f.load("i64", f.at(frame.pointer(f, "count"), "i64", place), 8)
-        size = f.mul(f.mul(count, frame.slot(f, "padded")), integer(frame.program.kept_rows * lanes.bytes))
-        begin = frame.kept_row(f, entry, 0)
-        with f.loop(ZERO, size, step=line) as byte:
-            f.do(f"call void @llvm.prefetch.p0({f.at(begin, 'i8', byte)}, i32 0, i32 2, i32 1)")
+def ask_ahead(frame: Frame, f: Function, entry: Value, count: Value) -> None:
+    """What the next tick reads and writes comes into the cache while this one's product runs."""
+    item = integer(frame.lanes.bytes)
+    kept = f.mul(frame.slot(f, "padded"), integer(frame.program.kept_rows))
+    for name, row_size, writes in (
+        ("kept", kept, False),
+        ("d_y", frame.slot(f, "d_y_stride"), False),
+        ("d_sums", frame.slot(f, "d_sums_stride"), True),
+    ):
+        frame.prefetch(f, frame.pointer(f, name), entry, count, f.mul(row_size, item), writes)
 
 
 def reversed_events(frame: Frame, f: Function, name: str) -> tuple[Value, Value, Value]:

@@ -33,10 +33,13 @@ def part(frame: Frame) -> Function:
     scratch, team = frame.part_scratch(f), Team.of(frame, f)
     begin, end = frame.event_range(f, "begins"), frame.event_range(f, "ends")
     first_tick = f.mul(f["part"], frame.slot(f, "max_ticks"))
-    with f.loop(*frame.ticks(f)) as tick:
-        place = f.add(first_tick, tick)
-        entry = f.load("i64", f.at(frame.pointer(f, "start"), "i64", place), 8)
-        count = f.load("i64", f.at(frame.pointer(f, "count"), "i64", place), 8)
+    first, last = frame.ticks(f)
+    with f.loop(first, last) as tick:
+        entry, count = frame.live(f, first_tick, tick)
+        if frame.training:
+            following = f.add(tick, integer(1))
+            with f.when(f.compare("slt", following, last)):
+                ask_ahead(frame, f, *frame.live(f, first_tick, following))
         now = f.binary("and", tick, integer(1))
         before = f.get("i64", begin[1])
         emit_events(frame, f, begin, tick, lambda lane, sequence: copy_in(frame, f, team, scratch, now, lane, sequence))
@@ -58,6 +61,18 @@ def part(frame: Frame) -> Function:
         # the next tick reads all units, and writes where this one read
         team.wait(f)
     return f
+
+
+def ask_ahead(frame: Frame, f: Function, entry: Value, count: Value) -> None:
+    """What the next tick reads and writes comes into the cache while this one's products run."""
+    item = integer(frame.lanes.bytes)
+    kept = f.mul(frame.slot(f, "padded"), integer(frame.program.kept_rows))
+    for name, row_size, writes in (
+        ("x", frame.slot(f, "x_stride"), False),
+        ("y", frame.slot(f, "y_stride"), True),
+        ("kept", kept, True),
+    ):
+        frame.prefetch(f, frame.pointer(f, name), entry, count, f.mul(row_size, item), writes)
 
 
 def copy_in(frame: Frame, f: Function, team: Team, scratch: Value, now: Value, lane: Value, sequence: Value) -> None:

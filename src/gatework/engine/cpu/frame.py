@@ -27,6 +27,12 @@ SCHEDULE_SLOTS = (
     "scratch", "scratch_size", "lane_stride", "tiles",
 )  # fmt: skip
 
+AHEAD = 2**17
+"""Bytes of an array that are asked for ahead of their tick at the most: a part of the second-level cache."""
+
+LINE = 64
+"""Bytes of a line of the cache."""
+
 PATIENCE = 10_000
 """Turns that a thread waits at a barrier before it gives its processor away."""
 
@@ -145,6 +151,22 @@ class Frame:
         """A row of this kernel: its spilled values in scratch, its sizes among the arguments."""
         units, padded = self.slot(f, "units"), self.slot(f, "padded")
         return Row(f, self.lanes, passes, stores, load, self.spill(f, f["scratch"]), f["first"], f["last"], units, padded)
+
+    def live(self, f: Function, first_tick: Value, tick: Value) -> tuple[Value, Value]:
+        """The first entry and the number of live lanes of a tick. first_tick: where the part's ticks begin."""
+        place = f.add(first_tick, tick)
+        entry = f.load("i64", f.at(self.pointer(f, "start"), "i64", place), 8)
+        return entry, f.load("i64", f.at(self.pointer(f, "count"), "i64", place), 8)
+
+    def prefetch(self, f: Function, array: Value, entry: Value, count: Value, row_bytes: Value, writes: bool) -> None:
+        """Ask for the rows of `count` entries, to read or to write; nothing where there is no array or the rows are too many."""
+        size = f.mul(count, row_bytes)
+        is_there = f.make("i1", f"icmp ne {array}, null")
+        with f.when(f.binary("and", is_there, f.compare("sle", size, integer(AHEAD)))):
+            begin = f.at(array, "i8", f.mul(entry, row_bytes))
+            with f.loop(integer(0), size, step=LINE) as byte:
+                place = f.at(begin, "i8", byte)
+                f.do(f"call void @llvm.prefetch.p0({place}, i32 {int(writes)}, i32 2, i32 1)")
 
     # --- events
 
