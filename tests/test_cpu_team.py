@@ -9,7 +9,8 @@ from engine_cases import compiled, compiled_results, make_case
 from gatework.cells import Cell, gru, layernorm, lstm, peephole
 from gatework.cells.equations import canonical_text
 from gatework.engine.cpu import operators
-from gatework.engine.cpu.operators import frame_of, wants_team
+from gatework.engine.cpu.operators import wants_team
+from gatework.engine.cpu.program import program_of
 
 
 @pytest.fixture(params=[2, 3])
@@ -21,7 +22,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
-def always(frame: object, threads: int, num_sequences: int, units: int) -> bool:
+def always(program: object, threads: int, num_sequences: int, units: int) -> bool:
     """A team whatever the sizes."""
     return threads > 1
 
@@ -47,11 +48,11 @@ def test_a_team_computes_the_same_bits_as_one_thread(
 
 
 def test_teams_are_for_few_sequences_and_wide_layers_only() -> None:
-    frame = frame_of(canonical_text(lstm), torch.zeros(1))
-    assert wants_team(frame, 2, 1, 256)
-    assert wants_team(frame, 2, 3, 256), "one thread would wait while the other computes its second sequence"
-    assert not wants_team(frame, 2, 7, 256), "an eighth of the time"
-    assert not wants_team(frame, 1, 1, 256), "one thread"
-    assert not wants_team(frame, 2, 2, 256), "a sequence for each"
-    assert not wants_team(frame, 2, 1, 32), "too little work to wait for"
-    assert not wants_team(frame_of(canonical_text(layernorm), torch.zeros(1)), 2, 1, 256), "means over all units"
+    program = program_of(canonical_text(lstm))
+    assert wants_team(program, 2, 1, 256)
+    assert wants_team(program, 2, 3, 256), "one thread would wait while the other computes its second sequence"
+    assert not wants_team(program, 2, 7, 256), "an eighth of the time"
+    assert not wants_team(program, 1, 1, 256), "one thread"
+    assert not wants_team(program, 2, 2, 256), "a sequence for each"
+    assert not wants_team(program, 2, 1, 32), "too little work to wait for"
+    assert not wants_team(program_of(canonical_text(layernorm)), 2, 1, 256), "means over all units"

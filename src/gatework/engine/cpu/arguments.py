@@ -3,7 +3,7 @@
 import ctypes
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -57,12 +57,11 @@ class Arguments:
         """Keep alive what slots point into."""
         self._alive.append(value)
 
-    def put_all(self, names: tuple[str, ...], tensors: "Iterable[Tensor | None]") -> None:
+    def put_all(self, names: tuple[str, ...], tensors: "Sequence[Tensor | None]") -> None:
         """Tensors in the order of the names."""
         array, places = self.array, self.places
-        kept = list(tensors)
-        self._alive.append(kept)
-        for name, tensor in zip(names, kept, strict=True):
+        self._alive.append(tensors)
+        for name, tensor in zip(names, tensors, strict=True):
             array[places[name]] = 0 if tensor is None else tensor.data_ptr()
 
     def put_from(self, name: str, value: Tensor, first_row: int) -> None:

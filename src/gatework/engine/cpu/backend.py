@@ -30,8 +30,11 @@ def why_not(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...]) -> str | 
     """The reason why the compiled engine cannot run this layer, or None when it can."""
     if rows.values.device.type != "cpu":
         return "the compiled engine runs on the CPU"
-    if any(tensor.dtype != rows.values.dtype for direction in weights for tensor in direction.tensors()):
-        return "input and weights are of different types"
+    dtype = rows.values.dtype
+    for direction in weights:
+        for tensor in direction.tensors():
+            if tensor.dtype != dtype:
+                return "input and weights are of different types"
     return why_not_compiled(cell, weights[0])
 
 

@@ -27,7 +27,7 @@ def kept_bytes(program: Program, entries: int, units: int, item_bytes: int) -> i
 
 def put_weights(arguments: Arguments, program: Program, weights: list[Tensor]) -> None:
     """The weights in torch's order, which `prepare` reads."""
-    arguments.put_all(program.weight_slots(len(weights)), (weight.contiguous() for weight in weights))
+    arguments.put_all(program.weight_slots(len(weights)), [weight.contiguous() for weight in weights])
 
 
 def prepared_forward(own: Plan, x: Tensor, weights: list[Tensor], initial: list[Tensor]) -> tuple[Arguments, Tensor]:
@@ -42,7 +42,7 @@ def prepared_forward(own: Plan, x: Tensor, weights: list[Tensor], initial: list[
 
 @dataclass(frozen=True, eq=False)
 class Forward:
-    """y: (entries, units). finals: each state, shaped as the initial one. states: each other state after every step, or nothing.
+    """y: (…, units), as x. finals: each state, shaped as the initial one. states: each other state after every step, or nothing.
 
     saved: what backward needs: [kept (entries, kept rows, padded)], or [lane states at the beginning of each chunk].
     """
@@ -56,25 +56,25 @@ class Forward:
 def forward(
     text: str, x: Tensor, weights: list[Tensor], initial: list[Tensor], schedule: Schedule, mode: str, wants_states: bool = False
 ) -> Forward:
-    """All steps. x: (entries, input_size), in entry order. initial: (…, num_sequences, units), contiguous.
+    """All steps. x: (…, input_size), contiguous, in entry order. initial: (…, num_sequences, units), contiguous.
 
     weights: input, recurrent, the biases of both if there are any, unit weights, matrices.
     mode: `inference`, `keep` or `recompute`.
     """
     own = plan(Sizes.of(text, x, weights[1]), "training" if mode == "keep" else "inference", schedule)
-    entries, units = len(x), weights[1].shape[1]
+    steps, units = x.shape[:-1], weights[1].shape[1]
     arguments, memory = prepared_forward(own, x, weights, initial)
-    y = output(x, entries, units)
+    y = output(x, *steps, units)
     # a sequence without a step ends in its initial state
     finals = [state.clone() for state in initial]
-    states = [output(x, entries, units) for _ in initial[1:]] if wants_states else []
+    states = [output(x, *steps, units) for _ in initial[1:]] if wants_states else []
     arguments.put(y=y)
     arguments.put_all(own.program.state_slots("final_"), finals)
     if states:
         arguments.put_all(own.program.state_slots("out_")[1:], states)
     saved: list[Tensor] = []
     if mode == "keep":
-        saved = [empty(x, entries, own.program.kept_rows, own.padded)]
+        saved = [empty(x, steps.numel(), own.program.kept_rows, own.padded)]
         arguments.put(kept=saved[0])
     if mode != "recompute":
         arguments.run(own.kernel.code)
@@ -99,7 +99,7 @@ def lane_states(own: Plan, memory: Tensor, tick: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """With respect to the input (entries, input_size) if wanted, the weights, and the initial states."""
+    """With respect to the input (…, input_size) if wanted, the weights, and the initial states."""
 
     x: Tensor | None
     weights: list[Tensor]
@@ -112,7 +112,7 @@ def backward(  # noqa: PLR0913, PLR0917 - what forward took and gave
 ) -> Gradients:  # fmt: skip
     """All gradients.
 
-    d_y: (entries, units) with unit stride along units, or None; d_finals, d_states: as in `Forward`, or None.
+    d_y: (…, units), contiguous, or None; d_finals, d_states: as in `Forward`, or None.
     """
     sizes = Sizes.of(text, x, weights[1])
     own = plan(sizes, "backward", schedule)
@@ -127,7 +127,7 @@ def backward(  # noqa: PLR0913, PLR0917 - what forward took and gave
     d_x = output(x, *x.shape) if wants_x else None
     if d_x is not None and not own.program.x_blocks:
         d_x.zero_()  # no gate reads x, so that no product writes there
-    arguments.put(x=x, d_x=d_x, d_y=d_y, d_y_stride=0 if d_y is None else d_y.stride(0))
+    arguments.put(x=x, d_x=d_x, d_y=d_y, d_y_stride=0 if d_y is None else d_y.shape[-1])
     arguments.put_all(program.state_slots("d_final_"), d_finals)
     arguments.put_all(program.state_slots("d_initial_"), d_initial)
     if d_states:

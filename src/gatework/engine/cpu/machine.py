@@ -13,6 +13,7 @@ import llvmlite.binding as llvm
 
 from gatework.errors import ConfigError
 
+VARIABLE = "GATEWORK_TARGET"
 TARGETS = ("generic", "avx2", "avx512")
 
 
@@ -32,9 +33,9 @@ class Machine:
     pause: str = "call void @llvm.x86.sse2.pause()"
 
 
-def machine() -> Machine:
-    """What to compile for; `GATEWORK_TARGET` is read at each call."""
-    return _machine(os.environ.get("GATEWORK_TARGET", ""))
+def machine(target: str | None = None) -> Machine:
+    """What to compile for; `GATEWORK_TARGET` is read at each call without a target."""
+    return _machine(os.environ.get(VARIABLE, "") if target is None else target)
 
 
 @lru_cache

@@ -18,7 +18,7 @@ from gatework.engine.cpu.layer import KEEP_BYTES, backward, forward, kept_bytes
 from gatework.engine.cpu.machine import Machine, machine
 from gatework.engine.cpu.module import make_frame
 from gatework.engine.cpu.plan import padded_to
-from gatework.engine.cpu.program import program_of
+from gatework.engine.cpu.program import Program, program_of
 from gatework.engine.cpu.schedule import Schedule, dense_schedule, ragged_schedule
 from gatework.engine.cpu.twice import differentiable_gradients
 from gatework.errors import SlowPath
@@ -34,42 +34,37 @@ def _ragged(offsets: bytes, threads: int, backwards: bool, rows: int, is_team: b
 
 
 def schedule_of(
-    x: Tensor, offsets: Tensor | None, backwards: bool, frame: Frame, units: int, threads: int
+    x: Tensor, offsets: Tensor | None, backwards: bool, cell: str, units: int, threads: int
 ) -> tuple[Schedule, Tensor | None]:
     """The schedule of dense time-major or ragged steps, and the row of x that each entry is (None: entries are rows).
 
     threads: that forward had; backward finds what was kept in the order of forward's schedule.
     """
-    is_team = wants_team(frame, threads, x.shape[1] if offsets is None else len(offsets) - 1, units)
+    is_team = wants_team(program_of(cell), threads, x.shape[1] if offsets is None else len(offsets) - 1, units)
     if offsets is None:
         return dense_schedule(x.shape[0], x.shape[1], threads, backwards, is_team), None
-    return _ragged(offsets.numpy().tobytes(), threads, backwards, frame.tile_rows, is_team)
+    return _ragged(offsets.numpy().tobytes(), threads, backwards, frame_of(cell, x).tile_rows, is_team)
 
 
-def wants_team(frame: Frame, threads: int, num_sequences: int, units: int) -> bool:
+def wants_team(program: Program, threads: int, num_sequences: int, units: int) -> bool:
     """Whether all threads compute each step together, every one some of the units, instead of each its own sequences.
 
     They wait for each other at each step, so only where a sixth of the threads' time or more would go unused and a step is long
     enough; never in cells that look at all units at once. No bit of the result depends on it.
     """
-    is_long = len(frame.program.blocks) * units * units >= TEAM_WORK
+    is_long = len(program.blocks) * units * units >= TEAM_WORK
     places = threads * -(-num_sequences // threads)
-    return threads > 1 and is_long and 6 * (places - num_sequences) >= places and not frame.program.in_passes
+    return threads > 1 and is_long and 6 * (places - num_sequences) >= places and not program.in_passes
 
 
 def in_entry_order(values: Tensor, rows: Tensor | None) -> Tensor:
-    """Steps (…, size) as contiguous (entries, size)."""
-    flat = values.reshape(-1, values.shape[-1])
-    return flat.contiguous() if rows is None else flat.index_select(0, rows)
+    """Steps (…, size), contiguous, in the order of the entries."""
+    return values.contiguous() if rows is None else values.index_select(0, rows)
 
 
-def in_step_order(entries: Tensor, rows: Tensor | None, like: Tensor) -> Tensor:
-    """Entries back at their steps, shaped like the input but for the last axis. Takes `entries` over: no view is made, since
-    autograd refuses in-place changes of outputs that are views.
-    """
-    if rows is not None:
-        entries = torch.empty_like(entries).index_copy_(0, rows, entries)
-    return entries.resize_(*like.shape[:-1], entries.shape[-1])
+def in_step_order(entries: Tensor, rows: Tensor | None) -> Tensor:
+    """Entries back at their steps. No view is made: autograd refuses in-place changes of outputs that are views."""
+    return entries if rows is None else torch.empty_like(entries).index_copy_(0, rows, entries)
 
 
 def frame_of(cell: str, x: Tensor) -> Frame:
@@ -99,11 +94,11 @@ def recurrent_now(
     mode: str,
 ) -> list[Tensor]:
     """What the operator `recurrent` computes."""
-    schedule, rows = schedule_of(x, offsets, backwards, frame_of(cell, x), weights[1].shape[1], torch.get_num_threads())
+    schedule, rows = schedule_of(x, offsets, backwards, cell, weights[1].shape[1], torch.get_num_threads())
     contiguous = [state.contiguous() for state in initial]
     result = forward(cell, in_entry_order(x, rows), weights, contiguous, schedule, mode, wants_states)
-    states = [in_step_order(state, rows, x) for state in result.states]
-    return [in_step_order(result.y, rows, x), *result.finals, *states, *result.saved]
+    states = [in_step_order(state, rows) for state in result.states]
+    return [in_step_order(result.y, rows), *result.finals, *states, *result.saved]
 
 
 @torch.library.custom_op("gatework::recurrent", mutates_args=())
@@ -173,7 +168,7 @@ def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and pla
     wants_x: bool = True,
 ) -> list[Tensor | None]:
     """What the operator `recurrent_backward` computes; nothing for x where its gradient is not wanted. threads: forward's."""
-    schedule, rows = schedule_of(x, offsets, backwards, frame_of(cell, x), weights[1].shape[1], threads)
+    schedule, rows = schedule_of(x, offsets, backwards, cell, weights[1].shape[1], threads)
     finals, states = iter(d_finals), iter(d_states)
     gradients = backward(
         cell,
@@ -188,7 +183,7 @@ def gradients_now(  # noqa: PLR0913, PLR0917 - an operator takes tensors and pla
         [in_entry_order(next(states), rows) if there else None for there in has_state],
         wants_x,
     )
-    d_x = None if gradients.x is None else in_step_order(gradients.x, rows, x)
+    d_x = None if gradients.x is None else in_step_order(gradients.x, rows)
     return [d_x, *gradients.weights, *gradients.initial]
 
 

@@ -1,5 +1,6 @@
 """Everything of a call that its sizes decide, worked out once: the kernels, the numbers among the arguments, the memory."""
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from torch import Tensor
 from gatework.engine.cpu.arguments import Arguments
 from gatework.engine.cpu.compile import Code, Kernel, kernel, products
 from gatework.engine.cpu.frame import Frame, scratch_rows
-from gatework.engine.cpu.machine import Machine, machine
+from gatework.engine.cpu.machine import VARIABLE, machine
 from gatework.engine.cpu.memory import empty
 from gatework.engine.cpu.module import Kind
 from gatework.engine.cpu.program import Program, program_of
@@ -79,7 +80,7 @@ class Plan:
 
 def plan(sizes: Sizes, kind: Kind, schedule: Schedule) -> Plan:
     """The plan of a call. Plans of the last calls are kept."""
-    return _plan(sizes, kind, schedule, machine(), torch.get_num_threads())
+    return _plan(sizes, kind, schedule, os.environ.get(VARIABLE, ""), torch.get_num_threads())
 
 
 def padded_to(size: int, multiple: int) -> int:
@@ -88,7 +89,8 @@ def padded_to(size: int, multiple: int) -> int:
 
 
 @lru_cache(maxsize=128)
-def _plan(sizes: Sizes, kind: Kind, schedule: Schedule, processor: Machine, threads: int) -> Plan:
+def _plan(sizes: Sizes, kind: Kind, schedule: Schedule, target: str, threads: int) -> Plan:
+    processor = machine(target)
     program, compiled = program_of(sizes.text), kernel(sizes.text, sizes.dtype, kind, processor)
     frame = compiled.frame
     width, units, input_size = frame.lanes.width, sizes.units, sizes.columns - len(program.cell.inputs)
