@@ -99,7 +99,7 @@ def guarded_memory() -> Iterator[None]:
         patch.setattr(torch, "empty_like", like(nan))
         patch.setattr(torch, "zeros_like", like(0.0))
         # all memory is new: none that an earlier call has written to
-        patch.setattr(memory, "PIECE", 2**60)
+        patch.setattr(memory, "LEAST", 2**60)
         patch.setattr(layer, "plan", plans.plan)
         patch.setattr(stream, "plan", plans.plan)
         yield

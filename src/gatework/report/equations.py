@@ -84,7 +84,8 @@ TRACED_LEGEND = (
 
 SYMBOLS = Notation(
     "x_{{{}}}", "r_{{{}}}", "w_{{{}}}", "{}_{{t−1}}", "{}_t", " ⊙ ", "−", "{} ∕ {}",
-    underscore=" ", step="x_{{{}}}", matrix="W_{{{}}}", applied="{} {}", functions={"sigmoid": "σ({})".format, "less": "{} < {}".format, "equal": "{} = {}".format},
+    underscore=" ", step="x_{{{}}}", matrix="W_{{{}}}", applied="{} {}",
+    functions={"sigmoid": "σ({})".format, "less": "{} < {}".format, "equal": "{} = {}".format},
 )  # fmt: skip
 
 
