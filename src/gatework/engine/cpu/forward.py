@@ -11,7 +11,7 @@ from gatework.engine.cpu.inner import emit_inner, inner_result, inner_tiles, ope
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
 from gatework.engine.cpu.slots import store_tail
-from gatework.engine.cpu.tile import accumulate, emit_groups
+from gatework.engine.cpu.tile import accumulate, emit_groups, panels
 
 
 def forward_functions(frame: Frame) -> list[Function]:
@@ -95,18 +95,18 @@ def tile(frame: Frame, rows: int) -> Function:
     The way through the cache costs a few cycles; the equations are compiled once, and their constants loaded once a row.
     """
     f = Function(f"forward_tile_{rows}", TILE_PARAMETERS, "noinline")
-    for r, sums in enumerate(products(frame, f, rows)):
-        store_sums(frame, f, r, sums)
+    for blocks in panels(rows, len(frame.program.blocks), frame.lanes.machine.num_registers):
+        for r, sums in enumerate(products(frame, f, rows, blocks)):
+            store_sums(frame, f, r, blocks, sums)
     return f
 
 
-def products(frame: Frame, f: Function, rows: int) -> list[list[Value]]:
-    """The accumulators after both products, [row][block]; k is summed in ascending order whatever the tile."""
+def products(frame: Frame, f: Function, rows: int, own: range) -> list[list[Value]]:
+    """The accumulators of some blocks after both products, [row][block]; k is summed in ascending order whatever the tile."""
     lanes, program = frame.lanes, frame.program
-    num_blocks = len(program.blocks)
-    bias = frame.pointer(f, "bias")
-    biases = [frame.load_vector(f, bias, f.add(f.mul(f["u"], integer(num_blocks)), integer(b))) for b in range(num_blocks)]
-    sums = [[f.variable(lanes.type, biases[b]) for b in range(num_blocks)] for _ in range(rows)]
+    bias = f.mul(f["u"], integer(len(program.blocks)))
+    biases = [frame.load_vector(f, frame.pointer(f, "bias"), f.add(bias, integer(b))) for b in own]
+    sums = [[f.variable(lanes.type, value) for value in biases] for _ in range(rows)]
     input_size, units = frame.slot(f, "input_size"), frame.slot(f, "units")
     x_rows = [frame.row(f, "x", f.add(f["entry"], integer(r)), frame.slot(f, "x_stride")) for r in range(rows)]
     h_rows = [frame.lane_state(f, f["scratch"], f["now"], 0, f.add(f["lane"], integer(r))) for r in range(rows)]
@@ -117,14 +117,17 @@ def products(frame: Frame, f: Function, rows: int) -> list[list[Value]]:
     ):
         tile_size = f.mul(f.mul(size, integer(len(blocks))), integer(lanes.width))
         base = f.at(frame.pointer(f, weights), lanes.dtype, f.mul(f["u"], tile_size))
-        accumulate(f, lanes, base, size, inputs, [[row_sums[b] for b in blocks] for row_sums in sums])
+        vectors = [b for b in blocks if b in own]
+        if vectors:
+            first = f.at(base, lanes.type, integer(vectors[0] - blocks[0]))
+            accumulate(f, lanes, first, size, inputs, [[row_sums[b - own[0]] for b in vectors] for row_sums in sums], len(blocks))
     return [[f.get(lanes.type, variable) for variable in row_sums] for row_sums in sums]
 
 
-def store_sums(frame: Frame, f: Function, r: int, sums: list[Value]) -> None:
+def store_sums(frame: Frame, f: Function, r: int, blocks: range, sums: list[Value]) -> None:
     """The sums of one row and tile go to the lane's rows in scratch."""
     lane = f.add(f["lane"], integer(r))
-    for b, value in enumerate(sums):
+    for b, value in zip(blocks, sums, strict=True):
         f.store(value, frame.in_tile(f, frame.lane_sums(f, f["scratch"], lane, b), f["u"]), frame.lanes.bytes)
 
 

@@ -11,6 +11,7 @@ from gatework.engine.cpu.machine import Machine
 from gatework.engine.cpu.prepare import prepare_functions
 from gatework.engine.cpu.products import SLOTS, Tiles, products_functions
 from gatework.engine.cpu.program import Program, program_of
+from gatework.engine.cpu.tile import MOST_ROWS
 
 Kind = Literal["inference", "training", "backward"]
 
@@ -18,15 +19,10 @@ OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 
 
 def make_frame(program: Program, machine: Machine, dtype: str, kind: Kind) -> Frame:
-    """The kernel's fixed choices.
-
-    Tiles fill the registers: rows × blocks accumulators, one factor per row, one vector of weights.
-    """
-    num_blocks = len(program.blocks)
-    tile_rows = max(1, min(6, (machine.num_registers - 1) // (num_blocks + 1)))
+    """The kernel's fixed choices."""
     # backward tiles hold two vectors of weights and pass the rows' factors through one register
     back_vectors, back_rows = 2, 12 if machine.num_registers >= 32 else 6
-    return Frame(program, Lanes(machine, dtype), kind == "training", tile_rows, back_rows, back_vectors)
+    return Frame(program, Lanes(machine, dtype), kind == "training", MOST_ROWS, back_rows, back_vectors)
 
 
 def entry_name(kind: Kind) -> str:

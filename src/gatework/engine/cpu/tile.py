@@ -1,15 +1,35 @@
 """The inner loop of every product: a few rows × a few vectors, held in registers while k runs."""
 
+import itertools
 from collections.abc import Callable
 
 from gatework.engine.cpu.arithmetic import Arithmetic, Lanes
 from gatework.engine.cpu.ir import Function, Value, integer
 
 
-def accumulate(f: Function, lanes: Lanes, base: Value, size: Value, inputs: list[Value], sums: list[list[Value]]) -> None:
+MOST_ROWS = 6
+"""Rows of a forward tile: with two vectors, 15 registers."""
+
+
+def panels(rows: int, num_vectors: int, registers: int) -> list[range]:
+    """The vectors of a tile in as few equal shares as the registers can hold: rows · vectors sums, the fewer of rows and vectors
+    once more, and one that passes through.
+
+    More rows with fewer vectors each read the weights less often: from the second-level cache they come too slowly for three.
+    """
+    most = max([1, *(v for v in range(1, num_vectors + 1) if rows * v + min(rows, v) < registers)])
+    count = -(-num_vectors // most)
+    bounds = [num_vectors * number // count for number in range(count + 1)]
+    return [range(first, last) for first, last in itertools.pairwise(bounds)]
+
+
+def accumulate(  # noqa: PLR0913, PLR0917 - a product: where, how long, of what, into what
+    f: Function, lanes: Lanes, base: Value, size: Value, inputs: list[Value], sums: list[list[Value]], stride: int | None = None
+) -> None:
     """sums[row][vector] += inputs[row][k] · weights[k][vector] for all k, in ascending order.
 
-    base: weights packed [k][vector][lane]. The fewer of factors and weights stay in registers, the others pass through one.
+    base: weights packed [k][vector][lane], `stride` vectors for each k if not only those of the sums. The fewer of factors and
+    weights stay in registers, the others pass through one.
     """
     arithmetic, num_vectors = Arithmetic(f, lanes), len(sums[0])
 
@@ -17,7 +37,7 @@ def accumulate(f: Function, lanes: Lanes, base: Value, size: Value, inputs: list
         return f.splat(lanes.width, f.load(lanes.dtype, f.at(source, lanes.dtype, k), lanes.bytes))
 
     with f.loop(integer(0), size) as k:
-        first = f.mul(k, integer(num_vectors))
+        first = f.mul(k, integer(stride or num_vectors))
 
         def weight(v: int, first: Value = first) -> Value:
             return f.load(lanes.type, f.at(base, lanes.type, f.add(first, integer(v))), lanes.bytes)
