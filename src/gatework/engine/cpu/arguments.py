@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from gatework.engine.cpu.compile import Code
+from gatework.engine.cpu.compile import Entry
 from gatework.engine.cpu.schedule import Chunk, Schedule
 
 _forked = threading.Event()
@@ -83,10 +83,12 @@ class Arguments:
         """Only the ticks of a chunk, and the events in them."""
         self.put(**chunk.slots)
 
-    def run(self, code: Code) -> None:
-        """Call the kernel: in torch's pool with torch's own number of threads, or on this thread where there is no pool."""
+    def run(self, code: Entry, is_small: bool = False) -> None:
+        """Call the kernel: in torch's pool with torch's own number of threads; on this thread where there is no pool, and what is
+        too small to share.
+        """
         threads = torch.get_num_threads()
-        if code.start is None or threads == 1 or _forked.is_set():
+        if is_small or code.start is None or threads == 1 or _forked.is_set():
             code.alone(self.address)
         else:
             # never fewer threads than torch has: a smaller team would shrink libgomp's pool

@@ -32,15 +32,20 @@ Alone = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Code:
-    """Compiled code. start(address of the arguments, threads): all parts in torch's pool, None where there is none.
-
-    alone(address): all parts on the calling thread. once: other entry points by name, called once for all parts.
+class Entry:
+    """An entry point. start(address of the arguments, threads): in torch's pool, None where there is none. alone(address): on the
+    calling thread.
     """
 
     start: Start | None
     alone: Alone
-    once: Mapping[str, Alone]
+
+
+@dataclass(frozen=True, eq=False)
+class Code(Entry):
+    """Compiled code; itself the entry point that computes all parts. once: the others by name, called once for all parts."""
+
+    once: Mapping[str, Entry]
     engine: llvm.ExecutionEngine
 
 
@@ -115,10 +120,15 @@ def _build(text: str, dtype: str, kind: str, machine: Machine, source: Callable[
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    start = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32)(engine.get_function_address("start")) if has_pool else None
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-    others = {name: call(engine.get_function_address(name)) for name in once}
-    return Code(start, call(engine.get_function_address("alone")), others, engine)
+    others = {name: Entry(*entry_points(engine, f"_{name}", has_pool)) for name in once}
+    return Code(*entry_points(engine, "", has_pool), others, engine)
+
+
+def entry_points(engine: llvm.ExecutionEngine, suffix: str, has_pool: bool) -> tuple[Start | None, Alone]:
+    """`start` and `alone` of a name."""
+    start = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32)
+    alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(f"alone{suffix}"))
+    return start(engine.get_function_address(f"start{suffix}")) if has_pool else None, alone
 
 
 def _compile(text: str, target: llvm.TargetMachine) -> bytes:

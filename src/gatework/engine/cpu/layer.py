@@ -36,7 +36,7 @@ def prepared_forward(own: Plan, x: Tensor, weights: list[Tensor], initial: list[
     put_weights(arguments, own.program, weights)
     arguments.put_all(own.program.state_slots("initial_"), initial)
     arguments.put(x=x)
-    own.kernel.code.once["prepare_forward"](arguments.address)
+    arguments.run(own.kernel.code.once["prepare_forward"], own.is_small)
     return arguments, memory
 
 
@@ -137,7 +137,7 @@ def backward(  # noqa: PLR0913, PLR0917 - what forward took and gave
     gradients = empty_gradients(program, weights)
     arguments.put_all(tuple(f"d {name}" for name in program.weight_slots(len(weights))), gradients)
     code = own.kernel.code
-    code.once["prepare_backward"](arguments.address)
+    arguments.run(code.once["prepare_backward"], own.is_small)
     again = Again(sizes, schedule, x, weights, initial, saved[0]) if mode == "recompute" and saved else None
     d_sums, row_bytes = arguments.number("d_sums"), arguments.number("d_sums_stride") * x.element_size()
     for number, chunk in reversed(list(enumerate(own.chunks))):
@@ -147,7 +147,7 @@ def backward(  # noqa: PLR0913, PLR0917 - what forward took and gave
         arguments.put_ticks(chunk)
         arguments.run(code)
         arguments.run(own.products)  # type: ignore[arg-type]  # there in every plan for backward
-    code.once["finish"](arguments.address)
+    arguments.run(code.once["finish"], own.is_small)
     return Gradients(d_x, gradients, d_initial)
 
 

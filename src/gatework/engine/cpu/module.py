@@ -6,9 +6,9 @@ from gatework.engine.cpu.arithmetic import Lanes
 from gatework.engine.cpu.backward import backward_functions
 from gatework.engine.cpu.forward import forward_functions
 from gatework.engine.cpu.frame import Frame, barrier
-from gatework.engine.cpu.ir import Function, integer
+from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.machine import Machine
-from gatework.engine.cpu.prepare import prepare_functions
+from gatework.engine.cpu.prepare import ENTRIES, prepare_functions
 from gatework.engine.cpu.products import SLOTS, Tiles, products_functions
 from gatework.engine.cpu.program import Program, program_of
 from gatework.engine.cpu.tile import MOST_ROWS
@@ -35,7 +35,8 @@ def module_text(text: str, machine: Machine, dtype: str, kind: Kind) -> str:
     frame = make_frame(program_of(text), machine, dtype, kind)
     is_backward = kind == "backward"
     functions = [*prepare_functions(frame, is_backward), *(backward_functions if is_backward else forward_functions)(frame)]
-    return whole_text(frame.lanes, [barrier(frame), *functions], entry_name(kind), parts=True)
+    once = ENTRIES["backward" if is_backward else "forward"]
+    return whole_text(frame.lanes, [barrier(frame), *functions], entry_name(kind), parts=True, once=once)
 
 
 def products_text(machine: Machine, dtype: str) -> str:
@@ -44,12 +45,28 @@ def products_text(machine: Machine, dtype: str) -> str:
     return whole_text(tiles.lanes, products_functions(tiles), "products", parts=False)
 
 
-def whole_text(lanes: Lanes, functions: list[Function], entry: str, parts: bool) -> str:
+def whole_text(lanes: Lanes, functions: list[Function], entry: str, parts: bool, once: tuple[str, ...] = ()) -> str:
     """A module: what comes from outside, its functions, the entry points around `entry`. parts: whether it has parts, or all
-    threads always share the work.
+    threads always share the work. once: functions that get entry points `start_NAME` and `alone_NAME`, too.
     """
     texts = [str(function) for function in functions]
-    return "\n".join([*declarations(lanes), *texts, region(entry, parts), start(), alone(entry, parts)])
+    own = [region(entry, parts), start("start", "region"), alone(entry, parts)]
+    return "\n".join([*declarations(lanes), *texts, *own, *(text for name in once for text in once_texts(name))])
+
+
+def once_texts(name: str) -> list[str]:
+    """Entry points around a function in which every thread has a share."""
+    shared, single = Function(f"region_{name}", [("ptr", "args")]), Function(f"alone_{name}", [("ptr", "args")], linkage="")
+    shared.call(name, [shared["args"], *who(shared)])
+    single.call(name, [single["args"], integer(0), integer(1)])
+    return [str(shared), start(f"start_{name}", f"region_{name}"), str(single)]
+
+
+def who(f: Function) -> tuple[Value, Value]:
+    """(Which thread it is, how many there are) in a parallel region."""
+    calls = ("omp_get_thread_num", "omp_get_num_threads")
+    thread, threads = (f.make("i64", f"sext {f.make('i32', f'call i32 @{call}()')} to i64") for call in calls)
+    return thread, threads
 
 
 def declarations(lanes: Lanes) -> list[str]:
@@ -75,8 +92,7 @@ def region(entry: str, parts: bool) -> str:
     number of threads that OpenMP grants.
     """
     f = Function("region", [("ptr", "args")])
-    thread = f.make("i64", f"sext {f.make('i32', 'call i32 @omp_get_thread_num()')} to i64")
-    threads = f.make("i64", f"sext {f.make('i32', 'call i32 @omp_get_num_threads()')} to i64")
+    thread, threads = who(f)
     if not parts:
         f.call(entry, [f["args"], integer(0), thread, threads])
         return str(f)
@@ -89,10 +105,10 @@ def region(entry: str, parts: bool) -> str:
     return str(f)
 
 
-def start() -> str:
-    """All parts, in torch's own OpenMP pool."""
-    f = Function("start", [("ptr", "args"), ("i32", "threads")], linkage="")
-    f.do("call void @GOMP_parallel(ptr @region, ptr %args, i32 %threads, i32 0)")
+def start(name: str, region: str) -> str:
+    """A region in torch's own OpenMP pool."""
+    f = Function(name, [("ptr", "args"), ("i32", "threads")], linkage="")
+    f.do(f"call void @GOMP_parallel(ptr @{region}, ptr %args, i32 %threads, i32 0)")
     return str(f)
 
 

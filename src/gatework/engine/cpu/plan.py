@@ -20,6 +20,9 @@ from gatework.engine.cpu.schedule import Chunk, Schedule
 CHUNK_BYTES = 2 * 2**20
 """The sums' gradients of a chunk, about: they stay in the cache until they have been multiplied."""
 
+WORTH_SHARING = 2**15
+"""Weights from which on several threads pack them: about 20 µs of one."""
+
 ALIGNED = 16
 """Each piece of memory begins at a multiple of so many numbers: a line of the cache, or two."""
 
@@ -41,7 +44,8 @@ class Sizes(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Plan:
     """template: the arguments as far as the sizes decide them. pieces: where each piece of the call's memory begins, in
-    numbers; numbers: how many in all. products: the code of the large products, in backward.
+    numbers; numbers: how many in all. products: the code of the large products, in backward. is_small: the weights are too few to
+    be packed by several threads.
     """
 
     program: Program
@@ -53,6 +57,7 @@ class Plan:
     template: Arguments
     pieces: tuple[tuple[int, int], ...]
     numbers: int
+    is_small: bool
 
     @property
     def frame(self) -> Frame:
@@ -139,4 +144,5 @@ def _plan(sizes: Sizes, kind: Kind, schedule: Schedule, target: str, threads: in
     for name, size in pieces.items():
         places.append((template.places[name], numbers))
         numbers += padded_to(size, ALIGNED)
-    return Plan(program, compiled, large, schedule, chunks, padded, template, tuple(places), numbers)
+    is_small = row * sizes.columns + row * units < WORTH_SHARING
+    return Plan(program, compiled, large, schedule, chunks, padded, template, tuple(places), numbers, is_small)

@@ -1,19 +1,24 @@
 """Code around a cell's loops: weights from torch's order into the kernels' order before, gradients back after.
 
-    prepare_forward(args)     x_weights, r_weights [tile of units][k][block][lane], bias [tile][block][lane], unit weights
-    prepare_backward(args)    back_weights, x_back_weights [columns of a tile][block · padded unit][column], unit weights
-    finish(args)              d_input, d_recurrent, d_bias, d_unit_weights into gradients in torch's order
+    prepare_forward     x_weights, r_weights [tile of units][k][block][lane], bias [tile][block][lane], unit weights
+    prepare_backward    back_weights, x_back_weights [columns of a tile][block · padded unit][column], unit weights
+    finish              d_input, d_recurrent, d_bias, d_unit_weights into gradients in torch's order
 
-In torch's order the rows of a weight are gate by gate, (num_gates · units, K). Padding is filled with zeros.
+In torch's order the rows of a weight are gate by gate, (num_gates · units, K). Padding is filled with zeros. Each of
+`size` threads does a share: some tiles of units, or of columns.
 """
 
 from gatework.engine.cpu.arithmetic import Arithmetic, Lanes
-from gatework.engine.cpu.frame import Frame
+from gatework.engine.cpu.frame import LINE, Frame
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.program import Block
 from gatework.engine.cpu.slots import load_tail, store_tail
 
 ZERO = integer(0)
+
+ROWS_AHEAD = 8
+"""Rows of a weight that are asked for before they are read: processors see a pattern only within a page."""
+
 ENTRIES = {"forward": ("prepare_forward",), "backward": ("prepare_backward", "finish")}
 """The entry points that a forward and a backward module have besides the loops."""
 
@@ -26,8 +31,19 @@ def prepare_functions(frame: Frame, backward: bool) -> list[Function]:
 
 
 def entry(name: str) -> Function:
-    """A function that is called from outside, once for all parts."""
-    return Function(name, [("ptr", "args")], linkage="")
+    """One thread's share of what is done once for all parts."""
+    return Function(name, [("ptr", "args"), ("i64", "rank"), ("i64", "size")])
+
+
+def share(f: Function, count: Value) -> tuple[Value, Value]:
+    """The thread's share [first, last) of so many."""
+    bounds = [f.binary("sdiv", f.mul(count, member), f["size"]) for member in (f["rank"], f.add(f["rank"], integer(1)))]
+    return bounds[0], bounds[1]
+
+
+def own_tiles(frame: Frame, f: Function) -> tuple[Value, Value]:
+    """The thread's tiles of units [first, last)."""
+    return share(f, frame.slot(f, "tiles"))
 
 
 def first_row(frame: Frame, f: Function, block: Block) -> Value:
@@ -59,27 +75,38 @@ def matrix_weights(frame: Frame, f: Function, number: int) -> Value:
 
 def clear(frame: Frame, f: Function) -> None:
     """Zeros where sums begin: in the lanes' states, and in what the large products add to."""
-    size = f.mul(frame.slot(f, "zeros_size"), integer(frame.lanes.bytes))
-    f.do(f"call void @llvm.memset.p0.i64({frame.pointer(f, 'zeros')}, i8 0, {size}, i1 false)")
+    first, last = (f.mul(bound, integer(frame.lanes.bytes)) for bound in share(f, frame.slot(f, "zeros_size")))
+    begin = f.at(frame.pointer(f, "zeros"), "i8", first)
+    f.do(f"call void @llvm.memset.p0.i64({begin}, i8 0, {f.sub(last, first)}, i1 false)")
 
 
 def pack_rows(frame: Frame, f: Function, source: Value, target: Value, columns: Value, blocks: tuple[Block, ...]) -> None:
     """Rows become lanes: each vector holds one column of the rows of a tile. Beyond the last unit stand zeros."""
     lanes = frame.lanes
-    with f.loop(ZERO, frame.slot(f, "tiles")) as u:
+    with f.loop(*own_tiles(frame, f)) as u:
         first = f.mul(u, integer(lanes.width))
         left = f.sub(frame.slot(f, "units"), first)
         for number, block in enumerate(blocks):
             rows = f.at(source, lanes.dtype, f.mul(f.add(first_row(frame, f, block), first), columns))
             to = f.at(target, lanes.type, f.add(f.mul(f.mul(u, columns), integer(len(blocks))), integer(number)))
+            # the rows of the next tile of the same gate, while those of this tile are turned
+            tile_bytes = f.mul(columns, integer(lanes.width * lanes.bytes))
+            with f.loop(tile_bytes, f.add(tile_bytes, tile_bytes), step=LINE) as byte:
+                ask(f, rows, byte)
             f.call("turn", [rows, left, columns, to, integer(len(blocks))])
+
+
+def ask(f: Function, begin: Value, offset: Value) -> None:
+    """A line of memory, so many bytes further, that will be read soon. Behind the end of an array it is of no use and no harm."""
+    place = f.make("ptr", f"getelementptr i8, {begin}, {offset}")
+    f.do(f"call void @llvm.prefetch.p0({place}, i32 0, i32 2, i32 1)")
 
 
 def pack_matrix(frame: Frame, f: Function, source: Value, target: Value) -> None:
     """The rows of a matrix become columns of a tile of a few vectors: [tile][k][vector][lane]."""
     lanes, vectors, units = frame.lanes, frame.back_vectors, frame.slot(f, "units")
     count = f.binary("sdiv", frame.slot(f, "lane_stride"), integer(lanes.width))
-    with f.loop(ZERO, count) as u:
+    with f.loop(*share(f, count)) as u:
         first = f.mul(u, integer(lanes.width))
         left = f.sub(units, first)
         tile, inside = (f.binary(operation, u, integer(vectors)) for operation in ("sdiv", "srem"))
@@ -138,7 +165,7 @@ def transposed(f: Function, lanes: Lanes, rows: list[Value]) -> list[Value]:
 def pack_bias(frame: Frame, f: Function) -> None:
     """The input's bias where the input goes into a block, plus the recurrence's likewise."""
     lanes, blocks, units = frame.lanes, frame.program.blocks, frame.slot(f, "units")
-    with f.loop(ZERO, frame.slot(f, "tiles")) as u:
+    with f.loop(*own_tiles(frame, f)) as u:
         for number, block in enumerate(blocks):
             total = f.variable(lanes.type, lanes.constant(0.0))
             for name, is_in in (("input_bias", block.has_x), ("recurrent_bias", block.has_r)):
@@ -158,7 +185,7 @@ def pack_units(frame: Frame, f: Function) -> None:
     lanes, padded = frame.lanes, frame.slot(f, "padded")
     for number, name in enumerate(frame.program.cell.unit_weights):
         row = frame.row(f, "unit_weights", integer(number), padded)
-        with f.loop(ZERO, frame.slot(f, "tiles")) as u:
+        with f.loop(*own_tiles(frame, f)) as u:
             value = load_tail(f, lanes, frame.pointer(f, f"unit {name}"), f.mul(u, integer(lanes.width)), frame.slot(f, "units"))
             f.store(value, frame.in_tile(f, row, u), lanes.bytes)
 
@@ -175,34 +202,44 @@ def prepare_backward(frame: Frame) -> Function:
     pack_units(frame, f)
     for number, name in enumerate(program.cell.matrices):
         matrix = frame.pointer(f, f"matrix {name}")
-        f.call("cut", [f["args"], matrix, matrix_weights(frame, f, number), units, units, ZERO, units])
+        whole = [f["args"], matrix, matrix_weights(frame, f, number), units, units, ZERO, units]
+        f.call("cut", [*whole, *column_tiles(frame, f, units)])
     return f
 
 
 def pack_columns(frame: Frame, f: Function, source: Value, target: Value, columns: Value, blocks: tuple[Block, ...]) -> None:
     """Rows stay rows, cut into tiles of a few vectors of columns; zeros beyond the last unit of each block."""
     padded = frame.slot(f, "padded")
-    rows = f.mul(padded, integer(len(blocks)))
+    rows, own = f.mul(padded, integer(len(blocks))), column_tiles(frame, f, columns)
     for number, block in enumerate(blocks):
         first = f.at(source, frame.lanes.dtype, f.mul(first_row(frame, f, block), columns))
-        f.call("cut", [f["args"], first, target, columns, rows, f.mul(padded, integer(number)), padded])
+        f.call("cut", [f["args"], first, target, columns, rows, f.mul(padded, integer(number)), padded, *own])
+
+
+def column_tiles(frame: Frame, f: Function, columns: Value) -> tuple[Value, Value]:
+    """The thread's tiles of so many columns."""
+    width = frame.back_vectors * frame.lanes.width
+    return share(f, f.binary("sdiv", f.add(columns, integer(width - 1)), integer(width)))
 
 
 def cut(frame: Frame) -> Function:
-    """The `units` rows at `source`, cut into tiles of columns: rows [top, top + count) of each tile of `rows` rows."""
+    """The `units` rows at `source`, cut into tiles of columns: rows [top, top + count) of each tile of `rows` rows, of the tiles
+    [first, last).
+    """
     parameters = [
         ("ptr", "args"), ("ptr", "source"), ("ptr", "target"), ("i64", "columns"), ("i64", "rows"), ("i64", "top"),
-        ("i64", "count"),
+        ("i64", "count"), ("i64", "first"), ("i64", "last"),
     ]  # fmt: skip
     f = Function("cut", parameters, "noinline")
     lanes, vectors, units, columns = frame.lanes, frame.back_vectors, frame.slot(f, "units"), f["columns"]
     width = integer(vectors * lanes.width)
-    tiles = f.binary("sdiv", f.add(columns, f.sub(width, integer(1))), width)
-    with f.loop(ZERO, tiles) as tile:
+    with f.loop(f["first"], f["last"]) as tile:
         first, to = f.mul(tile, width), f.add(f.mul(tile, f["rows"]), f["top"])
         for inside, start, stop in ((True, ZERO, units), (False, units, f["count"])):
             with f.loop(start, stop) as unit:
                 row = f.at(f["source"], lanes.dtype, f.mul(unit, columns))
+                if inside:
+                    ask(f, f.at(row, lanes.dtype, first), f.mul(columns, integer(ROWS_AHEAD * lanes.bytes)))
                 for v in range(vectors):
                     value = lanes.constant(0.0)
                     if inside:
@@ -227,7 +264,7 @@ def finish(frame: Frame) -> Function:
             for name, is_in in (("d input_bias", block.has_x), ("d recurrent_bias", block.has_r)):
                 if is_in:
                     row = f.at(frame.pointer(f, name), lanes.dtype, first_row(frame, f, block))
-                    with f.loop(ZERO, frame.slot(f, "tiles")) as u:
+                    with f.loop(*own_tiles(frame, f)) as u:
                         place = f.add(f.mul(integer(number), frame.slot(f, "tiles")), u)
                         value = f.load(lanes.type, f.at(frame.pointer(f, "d_bias"), lanes.type, place), lanes.bytes)
                         store_tail(f, lanes, value, row, f.mul(u, integer(lanes.width)), units)
@@ -251,7 +288,7 @@ def unpack_rows(
     """
     lanes, tiles = frame.lanes, frame.slot(f, "tiles")
     for number, top in enumerate(places):
-        with f.loop(ZERO, tiles) as u:
+        with f.loop(*own_tiles(frame, f)) as u:
             first = f.mul(u, integer(lanes.width))
             own = f.at(source, lanes.type, f.mul(f.add(f.mul(integer(number), tiles), u), row_size))
             row = f.at(target, lanes.dtype, f.mul(f.add(top, first), columns))
@@ -290,7 +327,7 @@ def add_parts(frame: Frame, f: Function) -> None:
     """The parts' gradients of the unit weights, added up in the order of the parts."""
     lanes, padded, names = frame.lanes, frame.slot(f, "padded"), frame.program.cell.unit_weights
     for number, name in enumerate(names):
-        with f.loop(ZERO, frame.slot(f, "tiles")) as u:
+        with f.loop(*own_tiles(frame, f)) as u:
             total = f.variable(lanes.type, lanes.constant(0.0))
             with f.loop(ZERO, frame.slot(f, "parts")) as part:
                 row = frame.row(f, "d_unit_weights", f.add(f.mul(part, integer(len(names))), integer(number)), padded)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from gatework.engine.cpu.arithmetic import Arithmetic, Lanes
 from gatework.engine.cpu.ir import Function, Value, integer
 
-
 MOST_ROWS = 6
 """Rows of a forward tile: with two vectors, 15 registers."""
 
@@ -23,7 +22,7 @@ def panels(rows: int, num_vectors: int, registers: int) -> list[range]:
     return [range(first, last) for first, last in itertools.pairwise(bounds)]
 
 
-def accumulate(  # noqa: PLR0913, PLR0917 - a product: where, how long, of what, into what
+def accumulate(
     f: Function, lanes: Lanes, base: Value, size: Value, inputs: list[Value], sums: list[list[Value]], stride: int | None = None
 ) -> None:
     """sums[row][vector] += inputs[row][k] · weights[k][vector] for all k, in ascending order.
