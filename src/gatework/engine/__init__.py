@@ -10,6 +10,7 @@ from torch import Tensor, stack
 from gatework.cells import Cell
 from gatework.engine.choose import BACKENDS, Backend, Choice, choose, warn_if_slow
 from gatework.engine.cpu.backend import why_not_compiled
+from gatework.engine.cpu.ready import ReadyLayer
 from gatework.engine.cpu.stream import LayerStream
 from gatework.engine.fused import lay_out
 from gatework.engine.records import DirectionTrace, LayerResult, LayerWeights, RowsResult
@@ -42,6 +43,6 @@ def run_rows(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial:
 
 __all__ = [
     "BACKENDS", "Backend", "Choice", "DenseRows", "DirectionTrace", "LayerResult", "LayerStream", "LayerWeights",
-    "PackedRows", "RaggedRows", "Rows", "RowsResult", "Schedule", "choose", "lay_out", "run_layer", "run_rows",
+    "PackedRows", "RaggedRows", "ReadyLayer", "Rows", "RowsResult", "Schedule", "choose", "lay_out", "run_layer", "run_rows",
     "trace_layer", "why_not_compiled",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from gatework.errors import ConfigError, ShapeError
 from gatework.layers.episodes import find_episodes, rejoined
 from gatework.layers.inputs import Input, States, check_states, check_values, from_rows, to_rows
 from gatework.layers.options import StackOptions, check_options
+from gatework.layers.ready import ready_results
 from gatework.layers.stream import Stream
 from gatework.layers.weights import WeightForm
 from gatework.ragged import Ragged
@@ -124,6 +125,10 @@ class RecurrentStack(nn.Module):
             before this step are zeros, and backwards those after it; no value and no gradient crosses.
         Raises ShapeError for an input, states or flags of another shape, type or device.
         """
+        if hx is None and resets is None and not torch.compiler.is_compiling():
+            found = ready_results(self, x)
+            if found is not None:
+                return found[0], found[1] if len(found[1]) > 1 else found[1][0]
         rows = to_rows(x, self.batch_first)
         is_batched = not (isinstance(x, Tensor) and x.dim() == 2)
         states = self._initial(rows, hx, is_batched)
