@@ -27,13 +27,13 @@ class Ready:
     def __init__(self, stack: "RecurrentStack", values: Tensor):
         self.shape, self.dtype, self.first = values.shape, values.dtype, BACKENDS[0]
         self.names = [list(names[0].values()) for names in stack._weight_names]
-        self.weights = [[getattr(stack, name) for name in names] for names in self.names]
+        self.weights: list[list[nn.Parameter]] = [[getattr(stack, name) for name in names] for names in self.names]
         self.seen = [[(weight.data_ptr(), weight.shape) for weight in layer] for layer in self.weights]
         self.layers: list[ReadyLayer] = []
         self.lock = threading.Lock()
         x = values
         for weights in self.weights:
-            self.layers.append(ReadyLayer(stack.cell, x, weights))
+            self.layers.append(ReadyLayer(stack.cell, x, [*weights]))
             x = values.new_empty((values.shape[0], values.shape[1], stack.hidden_size))
 
     def fits(self, stack: "RecurrentStack", values: Tensor) -> bool:
@@ -43,7 +43,7 @@ class Ready:
         own = stack._parameters
         for names, weights, seen in zip(self.names, self.weights, self.seen, strict=True):
             for name, weight, (place, shape) in zip(names, weights, seen, strict=True):
-                is_same = own.get(name) is weight and weight.data_ptr() == place and weight.shape == shape
+                is_same = name in own and own[name] is weight and weight.data_ptr() == place and weight.shape == shape
                 if not is_same or not weight.is_contiguous() or weight.dtype != self.dtype:
                     return False
         return self.layers[0].fits_machine()

@@ -5,6 +5,8 @@ forward(args, part)            one part's lanes through all its ticks
   forward_row_P(…)             phase P of the equations over all units of one row, in as many passes as its means ask for
 """
 
+from dataclasses import dataclass
+
 from gatework.cells.graph import Symbol
 from gatework.engine.cpu.frame import TEAM_PARAMETERS, Frame, Phase, Team, emit_events, forward_phases
 from gatework.engine.cpu.inner import emit_inner, inner_result, inner_tiles, operand_stores
@@ -95,40 +97,79 @@ def tile(frame: Frame, rows: int) -> Function:
     The way through the cache costs a few cycles; the equations are compiled once, and their constants loaded once a row.
     """
     f = Function(f"forward_tile_{rows}", TILE_PARAMETERS, "noinline")
-    for blocks in panels(rows, len(frame.program.blocks), frame.lanes.machine.num_registers):
-        for r, sums in enumerate(products(frame, f, rows, blocks)):
-            store_sums(frame, f, r, blocks, sums)
+    program, (x, h) = frame.program, operands(frame, f, rows)
+    shares = panels(rows, len(program.blocks), frame.lanes.machine.num_registers)
+    if x.blocks == h.blocks and len({len(share) for share in shares}) == 1:
+        # the same code for every share and both products: half of it or less to compile
+        count = len(shares[0])
+        with f.loop(integer(0), integer(len(program.blocks)), step=count) as first:
+            sums = begin_sums(frame, f, rows, first, count)
+            with f.loop(integer(0), integer(2)) as number:
+                add_product(frame, f, x.or_else(f, h, f.compare("eq", number, integer(0))), first, sums)
+            store_sums(frame, f, first, sums)
+        return f
+    for share in shares:
+        sums = begin_sums(frame, f, rows, integer(share[0]), len(share))
+        for operand in (x, h):
+            own = [b for b in operand.blocks if b in share]
+            if own:
+                part = [[row_sums[b - share[0]] for b in own] for row_sums in sums]
+                add_product(frame, f, operand, integer(own[0] - operand.blocks[0]), part)
+        store_sums(frame, f, integer(share[0]), sums)
     return f
 
 
-def products(frame: Frame, f: Function, rows: int, own: range) -> list[list[Value]]:
-    """The accumulators of some blocks after both products, [row][block]; k is summed in ascending order whatever the tile."""
-    lanes, program = frame.lanes, frame.program
-    bias = f.mul(f["u"], integer(len(program.blocks)))
-    biases = [frame.load_vector(f, frame.pointer(f, "bias"), f.add(bias, integer(b))) for b in own]
-    sums = [[f.variable(lanes.type, value) for value in biases] for _ in range(rows)]
-    input_size, units = frame.slot(f, "input_size"), frame.slot(f, "units")
+@dataclass(frozen=True)
+class Operand:
+    """One of the two products: rows of numbers, how many, the tile's packed weights, and the blocks that they go into."""
+
+    inputs: list[Value]
+    size: Value
+    weights: Value
+    blocks: range
+
+    def or_else(self, f: Function, other: "Operand", condition: Value) -> "Operand":
+        """Itself where the condition holds."""
+        inputs = [f.select(condition, a, b) for a, b in zip(self.inputs, other.inputs, strict=True)]
+        size, weights = f.select(condition, self.size, other.size), f.select(condition, self.weights, other.weights)
+        return Operand(inputs, size, weights, self.blocks)
+
+
+def operands(frame: Frame, f: Function, rows: int) -> tuple[Operand, Operand]:
+    """The input and the recurrence of so many rows."""
+    program, lanes = frame.program, frame.lanes
     x_rows = [frame.row(f, "x", f.add(f["entry"], integer(r)), frame.slot(f, "x_stride")) for r in range(rows)]
     h_rows = [frame.lane_state(f, f["scratch"], f["now"], 0, f.add(f["lane"], integer(r))) for r in range(rows)]
-    num_x, num_r = len(program.x_blocks), len(program.r_blocks)
-    for weights, size, inputs, blocks in (
-        ("x_weights", input_size, x_rows, range(num_x)),
-        ("r_weights", units, h_rows, range(program.first_r, program.first_r + num_r)),
+    found = []
+    for name, inputs, size, blocks in (
+        ("x_weights", x_rows, frame.slot(f, "input_size"), range(len(program.x_blocks))),
+        ("r_weights", h_rows, frame.slot(f, "units"), range(program.first_r, program.first_r + len(program.r_blocks))),
     ):
         tile_size = f.mul(f.mul(size, integer(len(blocks))), integer(lanes.width))
-        base = f.at(frame.pointer(f, weights), lanes.dtype, f.mul(f["u"], tile_size))
-        vectors = [b for b in blocks if b in own]
-        if vectors:
-            first = f.at(base, lanes.type, integer(vectors[0] - blocks[0]))
-            accumulate(f, lanes, first, size, inputs, [[row_sums[b - own[0]] for b in vectors] for row_sums in sums], len(blocks))
-    return [[f.get(lanes.type, variable) for variable in row_sums] for row_sums in sums]
+        found.append(Operand(inputs, size, f.at(frame.pointer(f, name), lanes.dtype, f.mul(f["u"], tile_size)), blocks))
+    return found[0], found[1]
 
 
-def store_sums(frame: Frame, f: Function, r: int, blocks: range, sums: list[Value]) -> None:
-    """The sums of one row and tile go to the lane's rows in scratch."""
-    lane = f.add(f["lane"], integer(r))
-    for b, value in zip(blocks, sums, strict=True):
-        f.store(value, frame.in_tile(f, frame.lane_sums(f, f["scratch"], lane, b), f["u"]), frame.lanes.bytes)
+def begin_sums(frame: Frame, f: Function, rows: int, first: Value, count: int) -> list[list[Value]]:
+    """Accumulators of `count` blocks from `first` on, [row][block]: the biases."""
+    place = f.add(f.mul(f["u"], integer(len(frame.program.blocks))), first)
+    biases = [frame.load_vector(f, frame.pointer(f, "bias"), f.add(place, integer(b))) for b in range(count)]
+    return [[f.variable(frame.lanes.type, value) for value in biases] for _ in range(rows)]
+
+
+def add_product(frame: Frame, f: Function, operand: Operand, first: Value, sums: list[list[Value]]) -> None:
+    """Into the accumulators of an operand's blocks from its `first` on; k is summed in ascending order whatever the tile."""
+    weights = f.at(operand.weights, frame.lanes.type, first)
+    accumulate(f, frame.lanes, weights, operand.size, operand.inputs, sums, len(operand.blocks))
+
+
+def store_sums(frame: Frame, f: Function, first: Value, sums: list[list[Value]]) -> None:
+    """The sums of a tile, of blocks from `first` on, go to the lanes' rows in scratch."""
+    for r, row_sums in enumerate(sums):
+        lane = f.add(f["lane"], integer(r))
+        for b, variable in enumerate(row_sums):
+            place = frame.lane_sums(f, f["scratch"], lane, f.add(first, integer(b)))
+            f.store(f.get(frame.lanes.type, variable), frame.in_tile(f, place, f["u"]), frame.lanes.bytes)
 
 
 def row(frame: Frame, number: int, phase: Phase, is_last: bool) -> Function:
@@ -149,7 +190,7 @@ def load_leaf(frame: Frame, f: Function, leaf: Symbol, lane: Value, u: Value) ->
     if leaf.kind == "step":
         return frame.step_input(f, leaf.name)
     if leaf in frame.program.sums:
-        place = frame.lane_sums(f, f["scratch"], lane, frame.program.sums.index(leaf))
+        place = frame.lane_sums(f, f["scratch"], lane, integer(frame.program.sums.index(leaf)))
     elif leaf.kind == "product":
         place = inner_result(frame, f, frame.program.inner, leaf, lane)
     elif leaf.kind == "s":

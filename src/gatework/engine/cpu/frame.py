@@ -116,16 +116,16 @@ class Frame:
         number = f.add(f.mul(turn, integer(len(self.program.cell.state_names))), integer(state))
         return f.at(scratch, self.lanes.dtype, f.mul(f.add(f.mul(number, lanes), lane), padded))
 
-    def lane_sums(self, f: Function, scratch: Value, lane: Value, block: int) -> Value:
+    def lane_sums(self, f: Function, scratch: Value, lane: Value, block: Value) -> Value:
         """A lane's row of an accumulator."""
         lanes, padded = self.slot(f, "lanes"), self.slot(f, "lane_stride")
         states = f.mul(integer(2 * len(self.program.cell.state_names)), lanes)
-        number = f.add(states, f.add(f.mul(lane, integer(len(self.program.blocks))), integer(block)))
+        number = f.add(states, f.add(f.mul(lane, integer(len(self.program.blocks))), block))
         return f.at(scratch, self.lanes.dtype, f.mul(number, padded))
 
     def spill(self, f: Function, scratch: Value) -> Value:
         """Where spilled rows begin."""
-        return self.lane_sums(f, scratch, self.slot(f, "lanes"), 0)
+        return self.lane_sums(f, scratch, self.slot(f, "lanes"), integer(0))
 
     def lane_inner(self, f: Function, scratch: Value, number: int, lane: Value) -> Value:
         """A lane's row for a product inside the step: its operand, and `num_inner` places on its result."""

@@ -10,6 +10,10 @@ MOST_ROWS = 6
 """Rows of a forward tile: with two vectors, 15 registers."""
 
 
+AT_ONCE = 4
+"""Steps of k between two turns of the loop: the counting costs a sixth of the instructions of one."""
+
+
 def panels(rows: int, num_vectors: int, registers: int) -> list[range]:
     """The vectors of a tile in as few equal shares as the registers can hold: rows · vectors sums, the fewer of rows and vectors
     once more, and one that passes through.
@@ -30,32 +34,42 @@ def accumulate(
     base: weights packed [k][vector][lane], `stride` vectors for each k if not only those of the sums. The fewer of factors and
     weights stay in registers, the others pass through one.
     """
-    arithmetic, num_vectors = Arithmetic(f, lanes), len(sums[0])
+    whole = f.mul(f.binary("sdiv", size, integer(AT_ONCE)), integer(AT_ONCE))
+    for start, stop, count in ((integer(0), whole, AT_ONCE), (whole, size, 1)):
+        with f.loop(start, stop, step=count) as k:
+            weights = f.at(base, lanes.type, f.mul(k, integer(stride or len(sums[0]))))
+            sources = [f.at(source, lanes.dtype, k) for source in inputs]
+            totals = [[f.get(lanes.type, total) for total in row] for row in sums]
+            for number in range(count):
+                factors = [f.at(source, lanes.dtype, integer(number)) for source in sources]
+                one_step(f, lanes, f.at(weights, lanes.type, integer(number * (stride or len(sums[0])))), factors, totals)
+            for variables, row in zip(sums, totals, strict=True):
+                for variable, total in zip(variables, row, strict=True):
+                    f.set(variable, total)
 
-    def factor(source: Value, k: Value) -> Value:
-        return f.splat(lanes.width, f.load(lanes.dtype, f.at(source, lanes.dtype, k), lanes.bytes))
 
-    with f.loop(integer(0), size) as k:
-        first = f.mul(k, integer(stride or num_vectors))
+def one_step(f: Function, lanes: Lanes, weights: Value, inputs: list[Value], totals: list[list[Value]]) -> None:
+    """totals[row][vector] += inputs[row] · weights[vector]."""
+    arithmetic, rows, vectors = Arithmetic(f, lanes), range(len(inputs)), range(len(totals[0]))
 
-        def weight(v: int, first: Value = first) -> Value:
-            return f.load(lanes.type, f.at(base, lanes.type, f.add(first, integer(v))), lanes.bytes)
+    def factor(row: int) -> Value:
+        return f.splat(lanes.width, f.load(lanes.dtype, inputs[row], lanes.bytes))
 
-        def add(row: int, v: int, one: Value, other: Value) -> None:
-            f.set(sums[row][v], arithmetic.fma(one, other, f.get(lanes.type, sums[row][v])))
+    def weight(v: int) -> Value:
+        return f.load(lanes.type, f.at(weights, lanes.type, integer(v)), lanes.bytes)
 
-        if len(inputs) <= num_vectors:
-            factors = [factor(source, k) for source in inputs]
-            for v in range(num_vectors):
-                vector = weight(v)
-                for row in range(len(inputs)):
-                    add(row, v, factors[row], vector)
-        else:
-            vectors = [weight(v) for v in range(num_vectors)]
-            for row, source in enumerate(inputs):
-                one = factor(source, k)
-                for v in range(num_vectors):
-                    add(row, v, one, vectors[v])
+    if len(rows) <= len(vectors):
+        factors = [factor(row) for row in rows]
+        for v in vectors:
+            vector = weight(v)
+            for row in rows:
+                totals[row][v] = arithmetic.fma(factors[row], vector, totals[row][v])
+    else:
+        own = [weight(v) for v in vectors]
+        for row in rows:
+            one = factor(row)
+            for v in vectors:
+                totals[row][v] = arithmetic.fma(one, own[v], totals[row][v])
 
 
 def emit_groups(f: Function, count: Value, most: int, call: Callable[[int, Value], None], start: Value | None = None) -> None:
