@@ -215,19 +215,13 @@ def outer_tile(tiles: Tiles, count: int) -> Function:
     lanes, columns = tiles.lanes, tiles.columns
     parameters = [("ptr", "left"), ("ptr", "panel"), ("i64", "entries"), ("ptr", "target"), ("i64", "row_size")]
     f = Function(f"outer_tile_{count}", parameters, "noinline")
-    arithmetic = Arithmetic(f, lanes)
     places = [
         [f.at(f["target"], lanes.type, f.add(f.mul(integer(v), f["row_size"]), integer(k))) for v in range(count)]
         for k in range(columns)
     ]
     sums = [[f.variable(lanes.type, f.load(lanes.type, place, lanes.bytes)) for place in row] for row in places]
-    with f.loop(ZERO, f["entries"]) as n:
-        first, own = f.mul(n, integer(count)), f.at(f["left"], lanes.dtype, f.mul(n, integer(columns)))
-        vectors = [f.load(lanes.type, f.at(f["panel"], lanes.type, f.add(first, integer(v))), lanes.bytes) for v in range(count)]
-        for k in range(columns):
-            factor = f.splat(lanes.width, f.load(lanes.dtype, f.at(own, lanes.dtype, integer(k)), lanes.bytes))
-            for v in range(count):
-                f.set(sums[k][v], arithmetic.fma(factor, vectors[v], f.get(lanes.type, sums[k][v])))
+    factors = [f.at(f["left"], lanes.dtype, integer(k)) for k in range(columns)]
+    accumulate(f, lanes, f["panel"], f["entries"], factors, sums, spacing=columns)
     for place_row, sum_row in zip(places, sums, strict=True):
         for place, total in zip(place_row, sum_row, strict=True):
             f.store(f.get(lanes.type, total), place, lanes.bytes)

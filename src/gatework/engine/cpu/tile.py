@@ -27,21 +27,28 @@ def panels(rows: int, num_vectors: int, registers: int) -> list[range]:
 
 
 def accumulate(
-    f: Function, lanes: Lanes, base: Value, size: Value, inputs: list[Value], sums: list[list[Value]], stride: int | None = None
+    f: Function,
+    lanes: Lanes,
+    base: Value,
+    size: Value,
+    inputs: list[Value],
+    sums: list[list[Value]],
+    stride: int | None = None,
+    spacing: int = 1,
 ) -> None:
     """sums[row][vector] += inputs[row][k] · weights[k][vector] for all k, in ascending order.
 
-    base: weights packed [k][vector][lane], `stride` vectors for each k if not only those of the sums. The fewer of factors and
-    weights stay in registers, the others pass through one.
+    base: weights packed [k][vector][lane], `stride` vectors for each k if not only those of the sums. inputs: `spacing` numbers
+    from one k to the next. The fewer of factors and weights stay in registers, the others pass through one.
     """
     whole = f.mul(f.binary("sdiv", size, integer(AT_ONCE)), integer(AT_ONCE))
     for start, stop, count in ((integer(0), whole, AT_ONCE), (whole, size, 1)):
         with f.loop(start, stop, step=count) as k:
             weights = f.at(base, lanes.type, f.mul(k, integer(stride or len(sums[0]))))
-            sources = [f.at(source, lanes.dtype, k) for source in inputs]
+            sources = [f.at(source, lanes.dtype, f.mul(k, integer(spacing))) for source in inputs]
             totals = [[f.get(lanes.type, total) for total in row] for row in sums]
             for number in range(count):
-                factors = [f.at(source, lanes.dtype, integer(number)) for source in sources]
+                factors = [f.at(source, lanes.dtype, integer(number * spacing)) for source in sources]
                 one_step(f, lanes, f.at(weights, lanes.type, integer(number * (stride or len(sums[0])))), factors, totals)
             for variables, row in zip(sums, totals, strict=True):
                 for variable, total in zip(variables, row, strict=True):
