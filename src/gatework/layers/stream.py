@@ -33,7 +33,8 @@ class Stream:
         self.output_shape = last.y.shape[1:] if batch is None else last.y.shape
         for below, above in itertools.pairwise(self.layers):
             below.write_into(above)
-        self._inner = [layer.x.data_ptr() for layer in self.layers[1:]]
+        self._below = [(below, above.x.data_ptr()) for below, above in itertools.pairwise(self.layers)]
+        self._last = last
         self._num_inputs = len(cell.inputs)
         self._dtype = first.x.dtype
 
@@ -62,10 +63,10 @@ class Stream:
             for layer in self.layers[1:]:
                 layer.x[:, -self._num_inputs :] = x[..., -self._num_inputs :]
         address = x.data_ptr()
-        for layer, inner in zip(self.layers, self._inner, strict=False):
+        for layer, inner in self._below:
             layer.step(address, inner)
             address = inner
-        self.layers[-1].step(address, out.data_ptr())
+        self._last.step(address, out.data_ptr())
         return out
 
     def state(self) -> list[dict[str, Tensor]]:

@@ -13,7 +13,7 @@ from gatework.engine.cpu.inner import emit_inner, inner_result, inner_tiles, ope
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
 from gatework.engine.cpu.slots import store_tail
-from gatework.engine.cpu.tile import accumulate, emit_groups, panels
+from gatework.engine.cpu.tile import accumulate, emit_groups, shares_of
 
 
 def forward_functions(frame: Frame) -> list[Function]:
@@ -98,24 +98,29 @@ def tile(frame: Frame, rows: int) -> Function:
     """
     f = Function(f"forward_tile_{rows}", TILE_PARAMETERS, "noinline")
     program, (x, h) = frame.program, operands(frame, f, rows)
-    shares = panels(rows, len(program.blocks), frame.lanes.machine.num_registers)
+    shares = shares_of(program, rows, frame.lanes.machine.num_registers)
     if x.blocks == h.blocks and len({len(share) for share in shares}) == 1:
         # the same code for every share and both products: half of it or less to compile
-        count = len(shares[0])
-        with f.loop(integer(0), integer(len(program.blocks)), step=count) as first:
-            sums = begin_sums(frame, f, rows, first, count)
+        with f.loop(integer(0), integer(len(program.blocks)), step=len(shares[0])) as first:
+            together = begin_sums(frame, f, rows, first, len(shares[0]))
             with f.loop(integer(0), integer(2)) as number:
-                add_product(frame, f, x.or_else(f, h, f.compare("eq", number, integer(0))), first, sums)
-            store_sums(frame, f, first, sums)
+                add_product(frame, f, x.or_else(f, h, f.compare("eq", number, integer(0))), first, together)
+            store_sums(frame, f, first, together)
         return f
     for share in shares:
-        sums = begin_sums(frame, f, rows, integer(share[0]), len(share))
-        for operand in (x, h):
+        sums: list[dict[int, Value]] = [{} for _ in range(rows)]
+        for operand, later in ((x, h.blocks), (h, range(0))):
             own = [b for b in operand.blocks if b in share]
-            if own:
-                part = [[row_sums[b - share[0]] for b in own] for row_sums in sums]
-                add_product(frame, f, operand, integer(own[0] - operand.blocks[0]), part)
-        store_sums(frame, f, integer(share[0]), sums)
+            if not own:
+                continue
+            # a block's sums are there from its first product to its last: fewer at a time
+            for b in (b for b in own if b not in sums[0]):
+                for row_sums, (begun,) in zip(sums, begin_sums(frame, f, rows, integer(b), 1), strict=True):
+                    row_sums[b] = begun
+            first = integer(own[0] - operand.blocks[0])
+            add_product(frame, f, operand, first, [[row_sums[b] for b in own] for row_sums in sums])
+            for b in (b for b in own if b not in later):
+                store_sums(frame, f, integer(b), [[row_sums[b]] for row_sums in sums])
     return f
 
 

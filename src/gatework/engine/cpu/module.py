@@ -11,7 +11,7 @@ from gatework.engine.cpu.machine import Machine
 from gatework.engine.cpu.prepare import ENTRIES, prepare_functions
 from gatework.engine.cpu.products import SLOTS, Tiles, products_functions
 from gatework.engine.cpu.program import Program, program_of
-from gatework.engine.cpu.tile import MOST_ROWS
+from gatework.engine.cpu.tile import forward_rows
 
 Kind = Literal["inference", "training", "backward"]
 
@@ -22,7 +22,8 @@ def make_frame(program: Program, machine: Machine, dtype: str, kind: Kind) -> Fr
     """The kernel's fixed choices."""
     # backward tiles hold two vectors of weights and pass the rows' factors through one register
     back_vectors, back_rows = 2, 12 if machine.num_registers >= 32 else 6
-    return Frame(program, Lanes(machine, dtype), kind == "training", MOST_ROWS, back_rows, back_vectors)
+    rows = forward_rows(program, machine.num_registers)
+    return Frame(program, Lanes(machine, dtype), kind == "training", rows, back_rows, back_vectors)
 
 
 def entry_name(kind: Kind) -> str:

@@ -30,23 +30,28 @@ class LayerStream:
         initial = [like.new_zeros(batch, units) for _ in cell.states]
         self.plan = plan(Sizes.of(canonical_text(cell), self.x, own[1]), "inference", endless(batch))
         self.arguments, self.memory = prepared_forward(self.plan, self.x, own, initial)
-        self.arguments.put(y=self.y, first_tick=0, last_tick=1)
-        self.code = self.plan.kernel.code
-        self.slots, self.address = self.arguments.array, self.arguments.address
-        self.place = {name: self.arguments.places[name] for name in ("x", "y", "first_tick", "last_tick")}
-        self.turn = 0
+        self.alone, self.turn = self.plan.kernel.code.alone, 0
+        self.x_place, self.y_place = self.arguments.places["x"], self.arguments.places["y"]
+        self._fill(self.y)
 
     def write_into(self, above: "LayerStream") -> None:
         """Leave each output where the layer above reads it, in the first columns."""
         self.y = above.x
-        self.arguments.put(y=above.x, y_stride=above.x.shape[1])
+        self._fill(above.x)
+
+    def _fill(self, y: Tensor) -> None:
+        """Arguments for either of the two ticks, all but where x and y are."""
+        self.arguments.put(y_stride=y.shape[1])
+        self.ticks = [self.arguments.copy(), self.arguments.copy()]
+        for tick, arguments in enumerate(self.ticks):
+            arguments.put(first_tick=tick, last_tick=tick + 1)
 
     def step(self, x: int, y: int) -> None:
         """One step; x, y: addresses of (batch, input_size) and (batch, units), contiguous."""
-        slots, place = self.slots, self.place
-        slots[place["x"]], slots[place["y"]] = x, y
-        slots[place["first_tick"]], slots[place["last_tick"]] = self.turn, self.turn + 1
-        self.code.alone(self.address)
+        arguments = self.ticks[self.turn]
+        array = arguments.array
+        array[self.x_place], array[self.y_place] = x, y
+        self.alone(arguments.address)
         self.turn ^= 1
 
     def saved_state(self) -> dict[str, Tensor]:

@@ -5,24 +5,47 @@ from collections.abc import Callable
 
 from gatework.engine.cpu.arithmetic import Arithmetic, Lanes
 from gatework.engine.cpu.ir import Function, Value, integer
+from gatework.engine.cpu.program import Program
 
 MOST_ROWS = 6
 """Rows of a forward tile: with two vectors, 15 registers."""
 
+WORTH = 4
+"""Rows from which on a tile with all vectors of a product reads the weights seldom enough."""
 
 AT_ONCE = 4
 """Steps of k between two turns of the loop: the counting costs a sixth of the instructions of one."""
 
 
-def panels(rows: int, num_vectors: int, registers: int) -> list[range]:
-    """The vectors of a tile in as few equal shares as the registers can hold: rows · vectors sums, the fewer of rows and vectors
-    once more, and one that passes through.
+def fits(rows: int, vectors: int, registers: int) -> bool:
+    """Whether a tile stays in registers: its sums, the fewer of rows and vectors once more, and one that passes through."""
+    return rows * vectors + min(rows, vectors) < registers
+
+
+def most_vectors(program: Program) -> int:
+    """Of the larger one of a cell's two products."""
+    return max(len(program.x_blocks), len(program.r_blocks))
+
+
+def forward_rows(program: Program, registers: int) -> int:
+    """Rows of a forward tile at the most: fewer where all vectors of each product, but not all blocks, fit with them."""
+    if len(program.blocks) > most_vectors(program):
+        whole = [rows for rows in range(WORTH, MOST_ROWS + 1) if fits(rows, most_vectors(program), registers)]
+        return max(whole, default=MOST_ROWS)
+    return MOST_ROWS
+
+
+def shares_of(program: Program, rows: int, registers: int) -> list[range]:
+    """The blocks of a tile in as few equal shares as the registers can hold, all of them where each product fits by itself.
 
     More rows with fewer vectors each read the weights less often: from the second-level cache they come too slowly for three.
     """
-    most = max([1, *(v for v in range(1, num_vectors + 1) if rows * v + min(rows, v) < registers)])
-    count = -(-num_vectors // most)
-    bounds = [num_vectors * number // count for number in range(count + 1)]
+    blocks = len(program.blocks)
+    if fits(rows, most_vectors(program), registers):
+        return [range(blocks)]
+    most = max([1, *(vectors for vectors in range(1, blocks + 1) if fits(rows, vectors, registers))])
+    count = -(-blocks // most)
+    bounds = [blocks * number // count for number in range(count + 1)]
     return [range(first, last) for first, last in itertools.pairwise(bounds)]
 
 
