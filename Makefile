@@ -52,8 +52,8 @@ docs: $(VENV)/.dev  ## rewrite the generated parts of docs/, then run every code
 	@$(BIN)/python docs/write_error_list.py
 	@$(PYTEST) tests/test_docs.py tests/test_docs_claims.py
 
-clean:  ## remove .venv and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist src/gatework.egg-info
+clean:  ## remove .venv, the rivals' environment and every cache
+	rm -rf $(VENV) $(RIVALS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist src/gatework.egg-info
 	find src tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment that is already there (with a torch of your choice in it) is kept.

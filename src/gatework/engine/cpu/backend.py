@@ -112,5 +112,6 @@ def is_traced(tensors: tuple[Tensor, ...]) -> bool:
 def pool_in_words() -> str:
     """Where the kernels run, for `gatework info`."""
     if openmp_is_there():
-        return f"torch's own OpenMP pool, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return f"torch's own OpenMP pool, {threads} thread{'' if threads == 1 else 's'}"
     return f"the calling thread alone: torch on {sys.platform} has no GNU OpenMP to share"

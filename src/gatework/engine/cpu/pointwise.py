@@ -91,10 +91,13 @@ def plan_passes(outputs: list[Symbol], given: frozenset[Symbol] = frozenset()) -
     level = levels(outputs, given)
     same = same_for_all(outputs, given)
     spilled: dict[Symbol, None] = {}
+    # without it, a value that is used twice, by values that are used twice, would be walked through exponentially often
+    seen: set[tuple[Symbol, int]] = set()
 
     def demand(node: Symbol, at: int) -> None:
-        if node in given or not node.args:
+        if node in given or not node.args or (node, at) in seen:
             return
+        seen.add((node, at))
         if node in same:
             for arg in node.args:
                 demand(arg, level[node] - 1 if node.kind == "mean" else at)
