@@ -131,14 +131,15 @@ def entry_points(engine: llvm.ExecutionEngine, suffix: str, has_pool: bool) -> t
     return start(engine.get_function_address(f"start{suffix}")) if has_pool else None, alone
 
 
-def _compile(text: str, target: llvm.TargetMachine) -> bytes:
+def _compile(text: str, target: llvm.TargetMachine, as_text: bool = False) -> bytes:
+    """An object file, or the assembly."""
     module = llvm.parse_assembly(text)
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     # the code is vectors already; unrolling the k loop would spill accumulators out of the registers
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
     builder = llvm.create_pass_builder(target, options)
     builder.getModulePassManager().run(module, builder)
-    return bytes(target.emit_object(module))
+    return target.emit_assembly(module).encode() if as_text else bytes(target.emit_object(module))
 
 
 @lru_cache

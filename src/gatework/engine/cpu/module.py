@@ -21,7 +21,7 @@ OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 def make_frame(program: Program, machine: Machine, dtype: str, kind: Kind) -> Frame:
     """The kernel's fixed choices."""
     # backward tiles hold two vectors of weights and pass the rows' factors through one register
-    back_vectors, back_rows = 2, 12 if machine.num_registers >= 32 else 6
+    back_vectors, back_rows = 2, 10 if machine.num_registers >= 32 else 6
     rows = forward_rows(program, machine.num_registers)
     return Frame(program, Lanes(machine, dtype), kind == "training", rows, back_rows, back_vectors)
 
