@@ -22,22 +22,46 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from gatework.errors import RunError
+from gatework.runs.evaluation import Evaluation, IntervalScores, MetricInfo, Score, ScoreRow, UncertaintyScores
+from gatework.runs.figures import Band, Figure, Line, LinesFigure, MatrixFigure, ScatterFigure
+from gatework.runs.record import SCHEMA_VERSION, Part, Record, TaskName
 
-SCHEMA_VERSION = 1
-
-Part = Literal["train", "validation", "test"]
-TaskName = Literal["forecast", "classify", "regress"]
-
-
-class Record(BaseModel):
-    """A frozen record of a run file: unknown keys are an error, numbers must be finite unless declared otherwise."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+__all__ = [
+    "SCHEMA_VERSION",
+    "Band",
+    "DataPlan",
+    "Evaluation",
+    "FieldPlan",
+    "Figure",
+    "HistoryRow",
+    "IntervalScores",
+    "Line",
+    "LinesFigure",
+    "Manifest",
+    "MatrixFigure",
+    "MetricInfo",
+    "ModelPlan",
+    "Part",
+    "Plan",
+    "Record",
+    "RunFolder",
+    "ScatterFigure",
+    "Score",
+    "ScoreRow",
+    "SourceFile",
+    "SplitPlan",
+    "SplitRecord",
+    "TaskName",
+    "TrainingPlan",
+    "UncertaintyScores",
+    "atomic_write",
+    "file_sha256",
+]
 
 
 class FieldPlan(Record):
@@ -172,104 +196,6 @@ class HistoryRow(Record):
     reach_steps: int | None = None
     is_best: bool
     elapsed_s: float
-
-
-class MetricInfo(Record):
-    """A metric's name, unit (empty when it has none), direction and meaning in one sentence."""
-
-    name: str
-    unit: str = ""
-    better: Literal["lower", "higher"]
-    meaning: str
-
-
-class Score(Record):
-    """A value with its 95 % bootstrap interval; None where it is not defined (R² of a constant, AUROC of one class)."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
-class ScoreRow(Record):
-    """The scores of the model or of one baseline, by metric name."""
-
-    name: str
-    kind: Literal["model", "baseline"]
-    description: str
-    scores: dict[str, Score]
-
-
-class Line(Record):
-    """One line of a figure; None breaks it. style says what it is, not how it looks."""
-
-    name: str
-    y: tuple[float | None, ...]
-    style: Literal["truth", "prediction", "history", "baseline"] = "prediction"
-
-
-class LinesFigure(Record):
-    """Lines over a common axis. x: numbers, or ISO time stamps. marks: (x, label) vertical lines."""
-
-    kind: Literal["lines"] = "lines"
-    name: str
-    title: str
-    caption: str
-    x_label: str
-    y_label: str
-    x: tuple[float, ...] | tuple[str, ...]
-    lines: tuple[Line, ...]
-    marks: tuple[tuple[float | str, str], ...] = ()
-
-
-class MatrixFigure(Record):
-    """A matrix of counts, such as a confusion matrix: rows are the truth, columns the prediction."""
-
-    kind: Literal["matrix"] = "matrix"
-    name: str
-    title: str
-    caption: str
-    row_labels: tuple[str, ...]
-    column_labels: tuple[str, ...]
-    values: tuple[tuple[float, ...], ...]
-
-
-class ScatterFigure(Record):
-    """Points; `has_diagonal` draws y = x. sizes: relative point areas (counts per bin), or empty."""
-
-    kind: Literal["scatter"] = "scatter"
-    name: str
-    title: str
-    caption: str
-    x_label: str
-    y_label: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    sizes: tuple[float, ...] = ()
-    has_diagonal: bool = True
-
-
-Figure = Annotated[LinesFigure | MatrixFigure | ScatterFigure, Field(discriminator="kind")]
-
-
-class Evaluation(Record):
-    """evaluation.json: one model on one part of the data.
-
-    num_samples: windows or sequences scored. resampled: what the bootstrap draws, in words ("40 blocks of 168 steps").
-    verdict: sentences; the first says who wins. notes: what a reader must know about the numbers.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    task: TaskName
-    part: Part | Literal["new"]
-    num_samples: int
-    resampled: str
-    metrics: tuple[MetricInfo, ...]
-    rows: tuple[ScoreRow, ...]
-    verdict: tuple[str, ...]
-    figures: tuple[Figure, ...] = ()
-    notes: tuple[str, ...] = ()
-    model_sha256: str = ""
 
 
 class SourceFile(Record):

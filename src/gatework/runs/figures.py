@@ -1,0 +1,72 @@
+"""The numbers of a figure, as an evaluation writes them and the report draws them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gatework.runs.record import Record
+
+
+class Line(Record):
+    """One line of a figure; None breaks it. style says what it is, not how it looks."""
+
+    name: str
+    y: tuple[float | None, ...]
+    style: Literal["truth", "prediction", "history", "baseline"] = "prediction"
+
+
+class Band(Record):
+    """A range of a figure: from `low` to `high` at each x, None where there is none. level: the share it should hold, 0–1."""
+
+    name: str
+    level: float
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+
+
+class LinesFigure(Record):
+    """Lines over a common axis. x: numbers, or ISO time stamps. marks: (x, label) vertical lines.
+
+    bands: ranges behind the lines, the widest first.
+    """
+
+    kind: Literal["lines"] = "lines"
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    x: tuple[float, ...] | tuple[str, ...]
+    lines: tuple[Line, ...]
+    marks: tuple[tuple[float | str, str], ...] = ()
+    bands: tuple[Band, ...] = ()
+
+
+class MatrixFigure(Record):
+    """A matrix of counts, such as a confusion matrix: rows are the truth, columns the prediction."""
+
+    kind: Literal["matrix"] = "matrix"
+    name: str
+    title: str
+    caption: str
+    row_labels: tuple[str, ...]
+    column_labels: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
+class ScatterFigure(Record):
+    """Points; `has_diagonal` draws y = x. sizes: relative point areas (counts per bin), or empty."""
+
+    kind: Literal["scatter"] = "scatter"
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    sizes: tuple[float, ...] = ()
+    has_diagonal: bool = True
+
+
+Figure = Annotated[LinesFigure | MatrixFigure | ScatterFigure, Field(discriminator="kind")]

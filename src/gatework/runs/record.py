@@ -1,0 +1,16 @@
+"""What every run file is made of: a frozen record that knows its keys."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+Part = Literal["train", "validation", "test"]
+TaskName = Literal["forecast", "classify", "regress"]
+
+
+class Record(BaseModel):
+    """A frozen record of a run file: unknown keys are an error, numbers must be finite unless declared otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
