@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from gatework.cells import CELLS
 from gatework.report.axis import x_axis
 from gatework.report.equations import CELL_TEXTS, Equation, text_of, typeset
-from gatework.report.figures import NARROW, WIDE, spread
+from gatework.report.figures import NARROW, WIDE, describe, draw, spread
 from gatework.report.glossary import TERMS, Glossary
 from gatework.report.markup import Html, element, escape
 from gatework.report.numbers import column_decimals, duration, fixed, short, steps
 from gatework.report.palette import DARK, LIGHT, Looks
 from gatework.report.training_figure import is_early_stopped
-from gatework.runs import Line, TrainingPlan
+from gatework.runs import Line, LinesFigure, TrainingPlan
 from report_runs import history_rows
 
 
@@ -149,3 +149,17 @@ def test_a_cell_without_a_text_of_its_own_is_written_from_its_declaration() -> N
     ]
     assert typeset("w_{forget} ⊙ c_{t−1}") == ("<var>w</var><sub>forget</sub> ⊙ <var>c</var><sub><var>t</var>−1</sub>")
     assert text_of(CELLS["lstm"]) is CELL_TEXTS["lstm"]
+
+
+def test_spans_are_shaded_behind_the_lines_and_told_to_those_who_do_not_see_them() -> None:
+    plain = LinesFigure(
+        name="f", title="t", caption="c.", x_label="step", y_label="y",
+        x=tuple(float(step) for step in range(50)), lines=(Line(name="seen", y=tuple(range(50)), style="truth"),),
+    )  # fmt: skip
+    shaded = plain.model_copy(update={"spans": ((10.0, 20.0, "alarm"), (30.0, 30.0, "alarm"), (11.0, 19.0, "labelled"))})
+    assert LIGHT["vermillion"] not in draw(plain, Looks(), WIDE)
+    drawn = draw(shaded, Looks(), WIDE)
+    assert drawn.count(LIGHT["vermillion"]) == 2
+    assert drawn.count(LIGHT["green"]) == 1
+    assert "Shaded, alarm: 2 stretches. Shaded, labelled: 1 stretch." in describe(shaded)
+    assert LinesFigure.model_validate_json(shaded.model_dump_json()) == shaded

@@ -6,7 +6,7 @@ import numpy as np
 
 from gatework.report.axis import XAxis, x_axis
 from gatework.report.canvas import fit_label, font_size, label_above, render
-from gatework.report.numbers import short
+from gatework.report.numbers import counted, short
 from gatework.report.palette import LIGHT, Look, Looks
 from gatework.runs import Line, LinesFigure, MatrixFigure, ScatterFigure
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 760, 360
 MOST_NUMBERED = 16
+SPAN_COLORS = ("vermillion", "green", "orange")
 MARKERS = ("o", "s", "D", "^", "v", "P")
 
 
@@ -44,7 +45,13 @@ def describe(figure: LinesFigure | MatrixFigure | ScatterFigure) -> str:
     values = [value for line in figure.lines for value in line.y if value is not None]
     reach = f", from {short(min(values))} to {short(max(values))}" if values else ""
     along = f" along {figure.x_label}" + (f" from {figure.x[0]} to {figure.x[-1]}" if figure.x else "")
-    return f"{figure.caption} Lines: {names}; {figure.y_label}{reach}{along}."
+    shaded = "".join(f" Shaded, {label}: {counted(count, 'stretch', 'stretches')}." for label, count in _span_counts(figure))
+    return f"{figure.caption} Lines: {names}; {figure.y_label}{reach}{along}.{shaded}"
+
+
+def _span_counts(figure: LinesFigure) -> list[tuple[str, int]]:
+    labels = [label for _, _, label in figure.spans]
+    return [(label, labels.count(label)) for label in dict.fromkeys(labels)]
 
 
 def _draw_lines(canvas: "Figure", figure: LinesFigure, looks: Looks, width: int) -> None:
@@ -64,6 +71,7 @@ def _draw_lines(canvas: "Figure", figure: LinesFigure, looks: Looks, width: int)
     axis.format(axes, width)
     axes.set_xlabel(fit_label(figure.x_label, 60))
     _draw_marks(axes, figure, axis)
+    _draw_spans(axes, figure, axis)
     name_lines(axes, axis, figure.lines, chosen, width)
     label_above(axes, fit_label(figure.y_label, 48))
 
@@ -85,6 +93,23 @@ def _draw_marks(axes: "Axes", figure: LinesFigure, axis: XAxis) -> None:
             va="top",
             color=LIGHT["muted"],
         )
+
+
+def _draw_spans(axes: "Axes", figure: LinesFigure, axis: XAxis) -> None:
+    """Shaded stretches behind the lines; a stretch of one point is as wide as the distance to its neighbours."""
+    if axis.kind == "names" or len(axis.positions) < 2:
+        return
+    low, high = axes.get_xlim()
+    least = max(axis.span / (len(axis.positions) - 1), 0.003 * axis.span)
+    labels = [label for label, _ in _span_counts(figure)]
+    for start, end, label in figure.spans:
+        first, last = axis.position_of(start), axis.position_of(end)
+        if first is None or last is None:
+            continue
+        widened = max(0.0, least - (last - first)) / 2
+        color = LIGHT[SPAN_COLORS[labels.index(label) % len(SPAN_COLORS)]]
+        axes.axvspan(first - widened, last + widened, color=color, alpha=0.22, linewidth=0, zorder=0.5)
+    axes.set_xlim(low, high)
 
 
 def name_lines(axes: "Axes", axis: XAxis, lines: tuple[Line, ...], looks: list[Look], width: int) -> None:

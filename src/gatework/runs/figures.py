@@ -28,6 +28,7 @@ class LinesFigure(Record):
     """Lines over a common axis. x: numbers, or ISO time stamps. marks: (x, label) vertical lines.
 
     bands: ranges behind the lines, the widest first.
+    spans: (from, to, label) stretches of x that are shaded; those with one label have one look.
     """
 
     kind: Literal["lines"] = "lines"
@@ -40,6 +41,7 @@ class LinesFigure(Record):
     lines: tuple[Line, ...]
     marks: tuple[tuple[float | str, str], ...] = ()
     bands: tuple[Band, ...] = ()
+    spans: tuple[tuple[float | str, float | str, str], ...] = ()
 
 
 class MatrixFigure(Record):
