@@ -3,7 +3,7 @@
 cli   estimators                                     faces
 config                                               a TOML file as the request that train takes
 study                                                calls train and evaluate many times
-train   evaluate   explain   report   deploy         stages; they meet only in the run folder (runs.py)
+train   evaluate   explain   report   deploy         stages; they meet only in the run folder (runs)
 model
 tasks                                                may use layers and data
 layers      data                                     neither imports the other

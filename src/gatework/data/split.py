@@ -1,6 +1,7 @@
 """Which rows or sequences train, validate and test; decided once, written to split.json, rebuilt exactly from there."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,12 @@ import numpy.typing as npt
 
 from gatework.data.series import class_field, class_texts, has_clock, series_ids, table_rows
 from gatework.data.split_by_column import column_parts, divide_rows_by_column, divide_sequences_by_column
+from gatework.data.split_by_intervals import mark_by_intervals
 from gatework.data.split_by_sequence import TEST, TRAIN, divide_groups, divide_stratified
 from gatework.data.split_by_time import mark_by_boundaries, smallest_division, time_boundaries
 from gatework.data.table import Table
 from gatework.errors import ConfigError, DataError, RunError
-from gatework.runs import Part, SplitPlan, SplitRecord
+from gatework.runs import Interval, Part, SplitPlan, SplitRecord
 
 Int8Array = npt.NDArray[np.int8]
 
@@ -73,6 +75,25 @@ def make_split(table: Table, plan: SplitPlan) -> Split:
     return _by_sequences(table, plan, *divide_stratified(table, plan, every, plan.test))
 
 
+def split_by_intervals(table: Table, intervals: Sequence[Interval], seed: int = 0) -> Split:
+    """Rows divided into stretches, as folds and backtests need them; what lies in none is in no part.
+
+    Raises DataError when a part is empty.
+    """
+    steps = mark_by_intervals(table, intervals)
+    _check_parts(steps, "rows")
+    record = SplitRecord(kind="time", seed=seed, intervals=tuple(intervals), counts=_counts(steps))
+    return Split("time", steps, _constant_parts(table, steps), record)
+
+
+def split_by_parts(table: Table, plan: SplitPlan, sequences: Int8Array, notes: Sequence[str] = ()) -> Split:
+    """Whole sequences divided as given: (num_sequences,) int8 index into PARTS, -1 in no part.
+
+    Raises DataError when a part is empty or a class is unknown to train.
+    """
+    return _by_sequences(table, plan, sequences, list(notes))
+
+
 def apply_split(record: SplitRecord, table: Table) -> Split:
     """The split that split.json describes, rebuilt on the table that it was made from.
 
@@ -81,6 +102,9 @@ def apply_split(record: SplitRecord, table: Table) -> Split:
     try:
         if record.sequences:
             steps, sequences = _parts_from_ids(record, table)
+        elif record.intervals:
+            steps = mark_by_intervals(table, record.intervals)
+            sequences = _constant_parts(table, steps)
         else:
             rows = np.ones(table.steps.height, dtype=bool)
             base = np.zeros(table.steps.height, dtype=np.int8)

@@ -1,10 +1,12 @@
 """One trained model on one part of the data: predictions, metrics with intervals beside the baselines, a verdict in words."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import polars as pl
 import torch
 
 from gatework.data.bundled import unit_of
@@ -41,23 +43,41 @@ def evaluate_run(
         )
     trained, sha256 = load_trained(folder)
     own, other = open_both(folder, data, labels)
-    dataset = other or own
-    judged = trained.task.samples(dataset.prepared, dataset.split, "test" if other else part)
-    outputs = network_outputs(trained.network, judged)
-    model = Answer(model_name(trained.plan), describe(trained.plan), trained.task.decode(outputs, trained.preparation))
-    evaluation = judge(trained, own, judged, model, "new" if other else part)
-    notes = (*evaluation.notes, *trained_on_note(own, other)) if other else evaluation.notes
-    evaluation = evaluation.model_copy(update={"model_sha256": sha256, "notes": notes})
-    folder.write("evaluation.json", evaluation)
-    frame = trained.task.predictions(dataset.prepared, judged, model.values)
-    with atomic_write(folder.file("predictions.parquet")) as temporary:
-        frame.write_parquet(temporary, compression="zstd")
+    judged = predict_and_judge(trained, own, other or own, "new" if other else part)
+    notes = (*judged.evaluation.notes, *trained_on_note(own, other)) if other else judged.evaluation.notes
+    evaluation = judged.evaluation.model_copy(update={"model_sha256": sha256, "notes": notes})
+    write_scores(folder, evaluation, judged.predictions)
     folder.update_manifest(
         status="evaluated",
         wall_time_s={"evaluate": round(time.perf_counter() - started, 3)},
         files={name: file_sha256(folder.file(name)) for name in ("evaluation.json", "predictions.parquet")},
     )
     return evaluation
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A judged model. resampled: the draws behind the intervals, one for each row of the table. predictions: one row each."""
+
+    evaluation: Evaluation
+    resampled: tuple[Resampled, ...]
+    predictions: pl.DataFrame
+
+
+def predict_and_judge(trained: TrainedModel, own: Dataset, other: Dataset, part: Part | Literal["new"]) -> Judged:
+    """The model on one part of `other`; own: the data that it was trained on, from which the baselines learn."""
+    judged = trained.task.samples(other.prepared, other.split, "test" if part == "new" else part)
+    outputs = network_outputs(trained.network, judged)
+    model = Answer(model_name(trained.plan), describe(trained.plan), trained.task.decode(outputs, trained.preparation))
+    evaluation, resampled = judge(trained, own, judged, model, part)
+    return Judged(evaluation, resampled, trained.task.predictions(other.prepared, judged, model.values))
+
+
+def write_scores(folder: RunFolder, evaluation: Evaluation, predictions: pl.DataFrame) -> None:
+    """evaluation.json and predictions.parquet."""
+    folder.write("evaluation.json", evaluation)
+    with atomic_write(folder.file("predictions.parquet")) as temporary:
+        predictions.write_parquet(temporary, compression="zstd")
 
 
 def open_both(folder: RunFolder, data: Source | None, labels: Source | None = None) -> tuple[Dataset, Dataset | None]:
@@ -119,8 +139,10 @@ def describe(plan: Plan) -> str:
     return f"The trained model: {layers} of {units}{directions}."
 
 
-def judge(trained: TrainedModel, own: Dataset, judged: Samples, model: Answer, part: Part | Literal["new"]) -> Evaluation:
-    """The table, its verdict and the figures' numbers. own: the data that the run was trained on."""
+def judge(
+    trained: TrainedModel, own: Dataset, judged: Samples, model: Answer, part: Part | Literal["new"]
+) -> tuple[Evaluation, tuple[Resampled, ...]]:
+    """The table, its verdict and the figures' numbers; and the draws of each row. own: the data that the run was trained on."""
     task, plan = trained.task, trained.plan
     case = Case(
         preparation=trained.preparation,
@@ -136,7 +158,7 @@ def judge(trained: TrainedModel, own: Dataset, judged: Samples, model: Answer, p
     rows = score_rows(answers, resampled)
     metrics = resampled[0].metrics
     gains = gains_over_baselines(answers, resampled)
-    return Evaluation(
+    evaluation = Evaluation(
         task=task.name,
         part=part,
         num_samples=len(judged),
@@ -147,6 +169,7 @@ def judge(trained: TrainedModel, own: Dataset, judged: Samples, model: Answer, p
         figures=task.figures(case, answers),
         notes=(*((units.note,) if units.note else ()), *judged.prepared.notes, *skipped_note(judged)),
     )
+    return evaluation, tuple(resampled)
 
 
 def draw_units(task: Task, case: Case, plan: Plan) -> Units:

@@ -16,6 +16,7 @@ from gatework.data.read import PART, read_frame, read_parts
 from gatework.data.recognise import recognise
 from gatework.data.samples import ForecastSamples
 from gatework.data.split import PARTS, Split, make_split
+from gatework.data.table import Table
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
 from gatework.model import WEIGHTS, build_model, save_trained, sizes_for
@@ -34,6 +35,12 @@ def plan_run(source: Source, request: Request) -> tuple[Plan, Dataset]:
 
     Raises DataError and ConfigError for whatever cannot be trained on.
     """
+    plan, table = plan_table(source, request)
+    return plan, divide(plan, table, make_split(table, plan.split))
+
+
+def plan_table(source: Source, request: Request) -> tuple[Plan, Table]:
+    """Read the data and decide everything but which rows are in which part; nothing is written or fitted."""
     if not request.targets or not request.targets[0]:
         tables = [read_frame(table) for table in (request.labels, source) if table is not None]
         columns = dict.fromkeys(name for table in tables for name in table.columns)
@@ -57,12 +64,18 @@ def plan_run(source: Source, request: Request) -> tuple[Plan, Dataset]:
         }
     )
     table = build_table(frame, data, labels)
-    plan = make_plan(request, data, table, recognised.reasons)
-    split = make_split(table, plan.split)
+    return make_plan(request, data, table, recognised.reasons), table
+
+
+def divide(plan: Plan, table: Table, split: Split) -> Dataset:
+    """The table divided as given, with a preparation fitted on the training rows of that split.
+
+    Raises DataError when a part gives no sample, or a target cannot be learned there.
+    """
     preparation = Preparation.fit(table, split)
     prepared = preparation.apply(table, split)
     samples = {part: planned_task(plan).samples(prepared, split, part) for part in PARTS}  # what gives none is refused now
-    return plan, Dataset(table, with_note(split, untrained_note(samples["train"])), preparation, prepared)
+    return Dataset(table, with_note(split, untrained_note(samples["train"])), preparation, prepared)
 
 
 def untrained_note(train: Samples) -> str:
@@ -142,6 +155,23 @@ def resume_run(run: RunFolder | Path | str, source: Source | None = None, watch:
     started = time.perf_counter()
     dataset = open_dataset(folder, source)
     training = make_training(plan, dataset, folder, watch or default_watch())
+    training.resume()
+    return finish(plan, dataset, training, folder, started)
+
+
+def train_planned(plan: Plan, dataset: Dataset, folder: RunFolder, watch: Watch, command: str = "") -> RunFolder:
+    """Train in a folder of one's own choice, or go on with what was begun there; a finished training is left as it is.
+
+    Raises TrainingError when the loss is not a number, RunError when the folder holds another training.
+    """
+    folder.remove_leftovers()
+    if folder.has("run.json") and folder.read("run.json", Manifest).status in ("trained", "evaluated") and folder.has(WEIGHTS):
+        return folder
+    started = time.perf_counter()
+    training = make_training(plan, dataset, folder, watch)
+    if not folder.has("run.json"):
+        make_folder(folder)
+        write_plan(plan, dataset, folder, command)
     training.resume()
     return finish(plan, dataset, training, folder, started)
 
