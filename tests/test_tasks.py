@@ -40,15 +40,24 @@ def planned_forecast() -> Forecast:
 
 def sizes_of(prepared: Prepared) -> Sizes:
     width = prepared.inputs.shape[1] + prepared.future.shape[1] + prepared.static.shape[1]
-    return Sizes(width, 5, prepared.future.shape[1], len(prepared.target_names), len(prepared.classes))
+    columns = tuple(prepared.input_names.index(name) for name in prepared.target_names if name in prepared.input_names)
+    sizes = (width, 5, prepared.future.shape[1], len(prepared.target_names), len(prepared.classes))
+    return Sizes(*sizes, columns, prepared.target_zeros)
+
+
+def made_up(task: Task, batch: Batch, sizes: Sizes) -> Features:
+    """Random outputs of the layers, behind the task's own entry."""
+    read, window = task.entry(sizes)(batch.inputs, batch.future.shape[1])
+    steps = read.with_values(torch.randn(read.total_steps, 5))
+    return Features(steps, torch.randn(read.num_sequences, 5), batch.inputs, window=window)
 
 
 def outputs(task: Task, case: Case, batch: Batch) -> torch.Tensor:
     """What the task's head makes of made-up features."""
     torch.manual_seed(0)
-    head = task.head(sizes_of(case.judged.prepared))
-    steps = batch.inputs.with_values(torch.randn(batch.inputs.total_steps, 5))
-    return head(Features(steps, torch.randn(len(batch.index), 5), batch.inputs), batch.future)
+    sizes = sizes_of(case.judged.prepared)
+    head = task.head(sizes)
+    return head(made_up(task, batch, sizes), batch.future)
 
 
 @pytest.fixture(scope="module", params=list(TASKS))
@@ -69,9 +78,9 @@ def test_the_list_of_tasks_is_keyed_by_their_names():
 def test_a_loss_is_finite_and_moves_every_parameter_of_the_head(told):
     task, case = told
     batch = case.train.batch(np.arange(len(case.train)))
-    head = task.head(sizes_of(case.train.prepared))
-    steps = batch.inputs.with_values(torch.randn(batch.inputs.total_steps, 5))
-    loss = task.loss(head(Features(steps, torch.randn(len(batch.index), 5), batch.inputs), batch.future), batch)
+    sizes = sizes_of(case.train.prepared)
+    head = task.head(sizes)
+    loss = task.loss(head(made_up(task, batch, sizes), batch.future), batch)
     loss.backward()
     assert loss.shape == ()
     assert torch.isfinite(loss)

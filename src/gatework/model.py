@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
@@ -27,35 +27,40 @@ HEADER = "gatework"
 
 
 class SequenceModel(nn.Module):
-    """Recurrent layers and the head of one task.
+    """The entry of one task, recurrent layers, and the task's head.
 
-    forward(inputs Ragged (total_steps, input_size), future (n, horizon, num_future) or None) → the head's output.
+    forward(inputs Ragged (total_steps, input_size), future (n, horizon, num_future)) → the head's output. The horizon is that of
+    `future`, which has no columns where nothing is known of it; (n, 0, 0) or None where there is none.
     """
 
     def __init__(self, plan: ModelPlan, sizes: Sizes, task: Task):
         super().__init__()
+        self.entry = task.entry(sizes)
         self.recurrent = Recurrent(
             plan.cell,
-            sizes.input_size,
+            self.entry.output_size,
             plan.hidden_size,
             num_layers=plan.num_layers,
             bidirectional=plan.bidirectional,
             dropout=plan.dropout if plan.num_layers > 1 else 0.0,
         )
-        remember_at_first(self.recurrent)
         self.dropout = nn.Dropout(plan.dropout)
         self.head = task.head(sizes)
+        for module in self.modules():
+            if isinstance(module, Recurrent):
+                remember_at_first(module)
 
     def forward(self, inputs: Ragged, future: Tensor | None = None) -> Tensor:
-        return self.head(self.features(inputs), future)  # type: ignore[no-any-return]
+        return self.head(self.features(inputs, 0 if future is None else future.shape[1]), future)  # type: ignore[no-any-return]
 
-    def features(self, inputs: Ragged) -> Features:
-        """What the head reads, after dropout."""
-        steps, state = self.recurrent(inputs)
-        hidden = state[0] if isinstance(state, tuple) else state
+    def features(self, inputs: Ragged, horizon: int = 0) -> Features:
+        """What the head reads, after dropout. horizon: steps to be forecast, 0 where there are none."""
+        read, window = self.entry(inputs, horizon)
+        steps, states = self.recurrent(read)
+        states = states if isinstance(states, tuple) else (states,)
         directions = 2 if self.recurrent.bidirectional else 1
-        last = hidden[-directions:].transpose(0, 1).flatten(1)
-        return Features(steps.with_values(self.dropout(steps.values)), self.dropout(last), inputs)
+        last = states[0][-directions:].transpose(0, 1).flatten(1)
+        return Features(steps.with_values(self.dropout(steps.values)), self.dropout(last), inputs, states, window)
 
     def predict(self, batch: Batch) -> Tensor:
         """The head's output for a batch."""
@@ -86,6 +91,8 @@ def sizes_for(plan: Plan, prepared: Prepared) -> Sizes:
         num_future=num_future,
         num_targets=len(prepared.target_names),
         num_classes=len(prepared.classes),
+        target_columns=tuple(prepared.input_names.index(name) for name in prepared.target_names) if plan.horizon else (),
+        target_zeros=prepared.target_zeros,
     )
 
 
@@ -161,7 +168,7 @@ class TrainedModel:
 
 def save_trained(folder: RunFolder, network: SequenceModel, sizes: Sizes) -> None:
     """Write model.safetensors: the weights, and in its header the sizes that the network was built for."""
-    save_weights(folder.file(WEIGHTS), network.state_dict(), {"sizes": json.dumps(asdict(sizes))})
+    save_weights(folder.file(WEIGHTS), network.state_dict(), {"sizes": sizes.to_json()})
 
 
 def load_trained(folder: RunFolder) -> tuple[TrainedModel, str]:
@@ -175,7 +182,7 @@ def load_trained(folder: RunFolder) -> tuple[TrainedModel, str]:
     path = folder.file(WEIGHTS)
     tensors, header = load_weights(path)
     try:
-        sizes = Sizes(**json.loads(header["sizes"]))
+        sizes = Sizes.from_json(header["sizes"])
         network = build_model(plan, sizes, task, seed=0)
         network.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

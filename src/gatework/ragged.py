@@ -84,6 +84,12 @@ class Ragged:
         return cls.from_lengths(torch.cat(list(sequences)), [len(sequence) for sequence in sequences])
 
     @classmethod
+    def dense(cls, sequences: Tensor) -> "Ragged":
+        """Sequences of one length: (num_sequences, length, *features)."""
+        count, length = sequences.shape[:2]
+        return cls(sequences.flatten(0, 1), torch.arange(count + 1, dtype=torch.int64) * length)
+
+    @classmethod
     def one(cls, sequence: Tensor) -> "Ragged":
         """A batch of one sequence: (length, *features)."""
         return cls.from_list([sequence])

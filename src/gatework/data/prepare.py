@@ -124,6 +124,7 @@ class Preparation:
             classes=self.classes,
             rows=np.flatnonzero(rows),
             sequences=np.flatnonzero(sequences),
+            target_zeros=tuple(float(fitted.scale.scale(np.zeros(1))[0]) for fitted in self._target_fields),
             notes=(*_dropped(rows, sequences), *(note for block in blocks.values() for note in block.notes), *target_notes),
         )
 

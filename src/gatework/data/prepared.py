@@ -23,6 +23,7 @@ class Prepared:
     ids: the series. times: the time column, one per step.
     rows, sequences: int64, which row of `table.steps` and of `table.sequences` each step and each series was; shorter than the
         table when the policy `drop` left some out.
+    target_zeros: where the zero of each target is on the model's scale; empty for classes.
     notes: what was filled, clipped or unknown, one sentence each.
     """
 
@@ -41,4 +42,5 @@ class Prepared:
     classes: list[str]
     rows: npt.NDArray[np.int64]
     sequences: npt.NDArray[np.int64]
+    target_zeros: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()

@@ -29,12 +29,13 @@ from pydantic import ValidationError
 from gatework.errors import RunError
 from gatework.runs.evaluation import Evaluation, IntervalScores, MetricInfo, Score, ScoreRow, UncertaintyScores
 from gatework.runs.figures import Band, Figure, Line, LinesFigure, MatrixFigure, ScatterFigure
-from gatework.runs.record import SCHEMA_VERSION, Part, Record, TaskName
+from gatework.runs.record import SCHEMA_VERSION, DecoderName, LossName, Normalisation, Part, Record, TaskName
 
 __all__ = [
     "SCHEMA_VERSION",
     "Band",
     "DataPlan",
+    "DecoderName",
     "Evaluation",
     "FieldPlan",
     "Figure",
@@ -42,10 +43,12 @@ __all__ = [
     "IntervalScores",
     "Line",
     "LinesFigure",
+    "LossName",
     "Manifest",
     "MatrixFigure",
     "MetricInfo",
     "ModelPlan",
+    "Normalisation",
     "Part",
     "Plan",
     "Record",
@@ -115,13 +118,24 @@ class SplitPlan(Record):
 
 
 class ModelPlan(Record):
-    """The network: input → recurrent layers → head."""
+    """The network: input → recurrent layers → head.
+
+    Of forecasts: segment: steps that are one input of the recurrence. normalise: what is taken off each window's targets before
+    the layers and put back behind them (see `tasks.forecasters.window`). decoder: how the horizon is read off the final state
+    (see `tasks.forecasters`). channels: targets through the network together, or each by itself. linear_steps: the last steps
+    that are also read linearly.
+    """
 
     cell: str = "lstm"
     hidden_size: int = 64
     num_layers: int = 1
     bidirectional: bool = False
     dropout: float = 0.0
+    segment: int = 1
+    normalise: Normalisation = "none"
+    decoder: DecoderName = "direct"
+    channels: Literal["together", "apart"] = "together"
+    linear_steps: int = 24
 
 
 class TrainingPlan(Record):
@@ -129,7 +143,8 @@ class TrainingPlan(Record):
 
     epochs: at most so many. epoch_samples: samples drawn for one epoch, without repetition; 0 for all of them.
     learning_rate: the peak of the schedule. clip_norm: the largest gradient norm let through. patience: epochs without a better
-    validation loss before stopping. minutes: a limit on the training time; None for none.
+    validation loss before stopping. loss: what a forecast is trained on; None: the mean absolute error.
+    minutes: a limit on the training time; None for none.
     """
 
     epochs: int = 30
@@ -139,6 +154,7 @@ class TrainingPlan(Record):
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
     patience: int = 6
+    loss: LossName | None = None
     minutes: float | None = None
     seed: int = 0
 

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict
 SCHEMA_VERSION = 1
 
 Part = Literal["train", "validation", "test"]
+Normalisation = Literal["none", "last", "mean", "standard", "scale", "season"]
+DecoderName = Literal["direct", "position", "sequence", "recursive"]
+LossName = Literal["mae", "mse", "huber"]
 TaskName = Literal["forecast", "classify", "regress"]
 
 

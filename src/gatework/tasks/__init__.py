@@ -14,5 +14,5 @@ __all__ = ["TASKS", "Classify", "Forecast", "Regress", "Task", "planned_task"]
 def planned_task(plan: Plan) -> Task:
     """The task that a plan asks for."""
     if plan.data.task == "forecast":
-        return Forecast(plan.horizon, plan.window)
+        return Forecast(plan.horizon, plan.window, plan.model, plan.period, plan.training.loss)
     return TASKS[plan.data.task]()

@@ -2,46 +2,48 @@
 
 import numpy as np
 import polars as pl
-import torch
 from torch import Tensor, nn
 
 from gatework.data.prepare import Preparation
 from gatework.data.prepared import Prepared
 from gatework.data.samples import Batch, ForecastSamples
 from gatework.data.split import Split
-from gatework.runs import Figure, Part, TaskName
+from gatework.runs import Figure, LossName, ModelPlan, Part, TaskName
 from gatework.tasks import judge_forecast as judge
+from gatework.tasks.forecasters import ForecastHead, WindowEntry, lane_sizes
 from gatework.tasks.metrics import Measured
-from gatework.tasks.task import Answer, Case, Features, Samples, Sizes, Task, masked_mean
-
-RECENT_STEPS = 24
-"""Steps that the linear path reads.
-
-48 were worse than 24 on the validation part of the air-quality data: more weights to overfit with.
-"""
+from gatework.tasks.task import Answer, Case, Samples, Sizes, Task, masked_mean
 
 
 class Forecast(Task):
-    """Direct multi-step forecasting: one pass over the window, all steps of the horizon at once.
+    """Multi-step forecasting from a window of the past; how the window is read and the horizon decoded stands in the plan.
 
-    horizon, window: in steps. The loss is the mean absolute error on the scaled targets: its optimum is the median,
-    which few bad readings cannot move.
+    horizon, window: in steps. season: steps of one season, 0 unknown. loss: on the scaled targets; left out, the mean absolute
+    error, whose optimum is the median, which few bad readings cannot move.
     """
 
     name: TaskName = "forecast"
 
-    def __init__(self, horizon: int, window: int):
+    def __init__(self, horizon: int, window: int, model: ModelPlan | None = None, season: int = 0, loss: LossName | None = None):
         self.horizon = horizon
         self.window = window
+        self.model = model or ModelPlan()
+        self.season = season
+        self.loss_name: LossName = loss or "mae"
 
     def samples(self, prepared: Prepared, split: Split, part: Part) -> ForecastSamples:
         return ForecastSamples(prepared, split, part, window=self.window, horizon=self.horizon)
 
+    def entry(self, sizes: Sizes) -> WindowEntry:
+        return WindowEntry(self.model, sizes, self.season)
+
     def head(self, sizes: Sizes) -> nn.Module:
-        return ForecastHead(sizes, self.horizon, recent_steps=min(self.window, RECENT_STEPS))
+        own_targets, own_size = lane_sizes(self.model, sizes)
+        plan = self.model.model_copy(update={"linear_steps": min(self.window, self.model.linear_steps)})
+        return ForecastHead(plan, sizes, self.horizon, own_targets, own_size)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        return masked_mean((output - batch.targets).abs(), batch.observed)
+        return masked_mean(error_size(self.loss_name, output, batch.targets), batch.observed)
 
     def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
         """Forecasts (n, horizon, num_targets) in the units of the data."""
@@ -68,35 +70,10 @@ class Forecast(Task):
         return judge.prediction_rows(prepared, samples, values)
 
 
-class ForecastHead(nn.Module):
-    """From the window to every step of the horizon, as a sum of three readings.
-
-    memory: the final state, linear. recent: the last inputs, linear and starting at zero: what ridge regression would do, so
-    that the
-    memory is left with what a linear model cannot (the autoregressive path of Lai et al. 2018, section 3.6).
-    step: the state read once per forecast step and joined with what is known of that step (calendar, planned covariates).
-    """
-
-    def __init__(self, sizes: Sizes, horizon: int, recent_steps: int, context_size: int = 16):
-        super().__init__()
-        self.horizon = horizon
-        self.recent_steps = recent_steps
-        outputs = horizon * sizes.num_targets
-        self.memory = nn.Linear(sizes.feature_size, outputs)
-        self.recent = nn.Linear(recent_steps * sizes.input_size, outputs, bias=False)
-        nn.init.zeros_(self.recent.weight)
-        self.context = nn.Linear(sizes.feature_size, horizon * context_size) if sizes.num_future else None
-        if self.context is not None:
-            self.step = nn.Sequential(nn.Linear(context_size + sizes.num_future, 32), nn.GELU(), nn.Linear(32, sizes.num_targets))
-
-    def forward(self, features: Features, future: Tensor | None) -> Tensor:
-        """Scaled forecasts (n, horizon, num_targets)."""
-        inputs = features.inputs
-        windows = inputs.values.view(inputs.num_sequences, -1, inputs.values.shape[-1])
-        recent = windows[:, windows.shape[1] - self.recent_steps :].flatten(1)
-        output: Tensor = (self.memory(features.last) + self.recent(recent)).unflatten(-1, (self.horizon, -1))
-        if self.context is None or future is None:
-            return output
-        context = self.context(features.last).unflatten(-1, (self.horizon, -1))
-        correction: Tensor = self.step(torch.cat([context, future], dim=-1))
-        return output + correction
+def error_size(name: LossName, output: Tensor, targets: Tensor) -> Tensor:
+    """Each error as the loss sees it: its size, its square, or the square below 1 and the size beyond (Huber 1964)."""
+    if name == "mse":
+        return (output - targets).square()
+    if name == "huber":
+        return nn.functional.smooth_l1_loss(output, targets, reduction="none")
+    return (output - targets).abs()

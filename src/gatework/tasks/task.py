@@ -1,7 +1,9 @@
 """What every task answers: samples, head, loss, decoding, baselines, metrics, figures. The list is `gatework.tasks.TASKS`."""
 
+import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,23 +26,58 @@ class Features:
 
     steps: Ragged (total_steps, num_directions · output_size), the last layer's output at every step.
     last: (num_sequences, num_directions · output_size), the final state of each direction; zeros for an empty sequence.
-    inputs: Ragged (total_steps, input_size), what went into the layers.
+    inputs: Ragged (total_steps, input_size), the samples as they came, before the entry.
+    states: every state after the last step, (num_layers · num_directions, num_sequences, size) each, in the order of the cell.
+    window: what the entry says about the samples, for the head of the same task; None when it says nothing.
     """
 
     steps: Ragged
     last: Tensor
     inputs: Ragged
+    states: tuple[Tensor, ...] = ()
+    window: object = None
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes that a head is built for."""
+    """The sizes that an entry and a head are built for.
+
+    target_columns: of a forecast: which inputs hold the history of each target. target_zeros: where the zero of each target's
+    data is on the model's scale.
+    """
 
     input_size: int
     feature_size: int
     num_future: int
     num_targets: int
     num_classes: int
+    target_columns: tuple[int, ...] = ()
+    target_zeros: tuple[float, ...] = ()
+
+    def to_json(self) -> str:
+        """As text, for the header of the weights."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Sizes":
+        """The sizes that `to_json` wrote; TypeError or ValueError for anything else."""
+        sizes: dict[str, Any] = json.loads(text)
+        return cls(**{name: tuple(size) if isinstance(size, list) else size for name, size in sizes.items()})  # type: ignore[arg-type]
+
+
+class Entry(nn.Module):
+    """What stands before the recurrent layers; as it is, nothing: they read the inputs themselves.
+
+    output_size: columns of what the layers read.
+    forward(inputs, horizon) → what the layers read, and what the head must know of it.
+    """
+
+    def __init__(self, output_size: int):
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, inputs: Ragged, horizon: int) -> tuple[Ragged, object]:
+        return inputs, None
 
 
 @dataclass(frozen=True)
@@ -76,6 +113,10 @@ class Task(ABC):
     @abstractmethod
     def samples(self, prepared: Prepared, split: Split, part: Part) -> Samples:
         """The samples of one part of the data."""
+
+    def entry(self, sizes: Sizes) -> Entry:
+        """A module from the samples' inputs to what the recurrent layers read."""
+        return Entry(sizes.input_size)
 
     @abstractmethod
     def head(self, sizes: Sizes) -> nn.Module:

@@ -38,16 +38,17 @@ def examine(network: SequenceModel, samples: Samples) -> Health:
     batch = samples.batch(index)
     network.eval()
     with torch.no_grad():
-        outputs = network.features(batch.inputs).steps.values
-        gates = gate_values(network, batch.inputs)
+        outputs = network.features(batch.inputs, batch.future.shape[1]).steps.values
+        gates = gate_values(network, batch.inputs, batch.future.shape[1])
     dead = int((outputs.std(dim=0, unbiased=False) < DEAD_MOVEMENT).sum()) if len(outputs) else 0
     saturated = float(((gates < LOW_GATE) | (gates > HIGH_GATE)).float().mean()) if gates.numel() else None
     return Health(saturated, dead, reach(network, batch.inputs, batch.future))
 
 
-def gate_values(network: SequenceModel, inputs: Ragged) -> Tensor:
+def gate_values(network: SequenceModel, inputs: Ragged, horizon: int = 0) -> Tensor:
     """Every sigmoid of the first layer's equations at every step, flattened; empty for a cell without gates."""
-    found = [values for direction in network.recurrent.trace(inputs).directions[0] for values in direction.sigmoids]
+    read, _ = network.entry(inputs, horizon)
+    found = [values for direction in network.recurrent.trace(read).directions[0] for values in direction.sigmoids]
     return torch.cat([values.flatten() for values in found]) if found else inputs.values.new_zeros(0)
 
 

@@ -15,6 +15,11 @@ HOUR_S, DAY_S = 3600.0, 86400.0
 MAX_HORIZON, MAX_WINDOW = 96, 336
 """Largest inferred values, in steps: beyond them a first run takes minutes; ask for more with --horizon and --window."""
 
+FORECASTS_ONLY = (
+    "horizon", "window", "known_future", "season", "segment", "normalise", "decoder", "channels", "linear_steps", "loss",
+)  # fmt: skip
+"""Options that mean nothing to a task without a horizon."""
+
 SMALL_DATA = 2000
 """Training samples below which a smaller, more regularised network is taken."""
 
@@ -39,12 +44,14 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     check_options_of_task(request, data.task)
     choices = Choices(dict(reasons))
     split = plan_split(request, data, table, choices)
-    period = season_steps(table)
+    period = season_steps(table) if request.season is None else request.season
     horizon, window = 0, 0
     if data.task == "forecast":
         horizon, window = plan_lengths(request, table, period, choices)
     num_samples = table.steps.height if data.task == "forecast" else table.sequences.height
     model = plan_model(request, data.task == "forecast", num_samples, choices)
+    if data.task == "forecast":
+        model = plan_forecaster(request, model, window, period, choices)
     training = plan_training(request, data.task == "forecast", num_samples, choices)
     return Plan(
         data=data,
@@ -60,7 +67,7 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
 
 def check_numbers(request: Request) -> None:
     """Every number of a request in its range; ConfigError names the first that is not."""
-    at_least_one = ("horizon", "window", "hidden_size", "num_layers", "epochs", "batch_size", "patience")
+    at_least_one = ("horizon", "window", "hidden_size", "num_layers", "epochs", "batch_size", "patience", "season", "segment")
     for name in at_least_one:
         value = getattr(request, name)
         if value is not None and value < 1:
@@ -69,7 +76,7 @@ def check_numbers(request: Request) -> None:
         value = getattr(request, name)
         if value is not None and not (0 < value < float("inf")):
             raise ConfigError(f"{name} is {value}; expected a positive number. Give --{dashed(name)} a number above 0.")
-    for name in ("seed", "weight_decay"):
+    for name in ("seed", "weight_decay", "linear_steps"):
         value = getattr(request, name)
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"{name} is {value}; expected a number of at least 0. Give --{dashed(name)} 0 or more.")
@@ -87,7 +94,7 @@ def check_numbers(request: Request) -> None:
 
 def check_options_of_task(request: Request, task: TaskName) -> None:
     """ConfigError for an option that means nothing to this task."""
-    for name in ("horizon", "window", "known_future"):
+    for name in FORECASTS_ONLY:
         if task != "forecast" and getattr(request, name):
             raise ConfigError(
                 f"{name} is {getattr(request, name)}, but the task is {task}, which gives one answer for each whole series. "
@@ -197,6 +204,45 @@ def plan_model(request: Request, is_forecast: bool, num_samples: int, choices: C
     )
 
 
+def plan_forecaster(request: Request, model: ModelPlan, window: int, period: int, choices: Choices) -> ModelPlan:
+    """How the windows of a forecast are read and its horizon decoded. Raises ConfigError for what cannot go together."""
+    segment = choices.pick(
+        "segment", request.segment, 1, "every step is read by itself; --segment 24 reads days of hours, faster"
+    )
+    normalise = choices.pick(
+        "normalise", request.normalise, "none", "the training scale; --normalise last for levels that wander"
+    )
+    decoder = choices.pick("decoder", request.decoder, "direct", "all steps of the horizon at once")
+    channels = choices.pick("channels", request.channels, "together", "targets may explain each other")
+    linear = choices.pick("linear_steps", request.linear_steps, min(24, window), "what a linear model can do is left to it")
+    forecaster = {"segment": segment, "normalise": normalise, "decoder": decoder, "channels": channels, "linear_steps": linear}
+    check_forecaster(forecaster, model, window, period)
+    return model.model_copy(update=forecaster)
+
+
+def check_forecaster(forecaster: dict[str, object], model: ModelPlan, window: int, period: int) -> None:
+    """ConfigError for a way to read windows that does not fit the window, the season or the network."""
+    segment, linear, decoder = forecaster["segment"], forecaster["linear_steps"], forecaster["decoder"]
+    assert isinstance(segment, int)
+    assert isinstance(linear, int)
+    if segment > window or linear > window:
+        name, value = ("segment", segment) if segment > window else ("linear_steps", linear)
+        raise ConfigError(
+            f"{name} is {value} and the window has {window} steps; expected at most the window. "
+            f"Give a smaller --{dashed(name)} or a larger --window."
+        )
+    if forecaster["normalise"] == "season" and (period < 2 or window < 2 * period):
+        raise ConfigError(
+            f"--normalise season measures a window by its last two seasons; the season is {period or 'unknown'} and the "
+            f"window has {window} steps. Give --season and --window of two seasons or more, or another --normalise."
+        )
+    if decoder != "direct" and model.bidirectional:
+        raise ConfigError(
+            f"--decoder {decoder} goes on from where the window ends; a network that reads in both directions has no such state. "
+            f"Expected --decoder direct with --bidirectional. Leave one of them out."
+        )
+
+
 def plan_training(request: Request, is_forecast: bool, num_samples: int, choices: Choices) -> TrainingPlan:
     """The training's numbers."""
     few = num_samples < SMALL_DATA
@@ -217,6 +263,7 @@ def plan_training(request: Request, is_forecast: bool, num_samples: int, choices
         weight_decay=1e-2 if request.weight_decay is None else request.weight_decay,
         clip_norm=request.clip_norm,
         patience=patience,  # type: ignore[arg-type]
+        loss=request.loss,
         minutes=request.minutes,
         seed=request.seed,
     )

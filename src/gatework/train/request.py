@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from gatework.runs import Record, TaskName
+from gatework.runs import DecoderName, LossName, Normalisation, Record, TaskName
 
 MissingPolicy = Literal["previous", "linear", "mean", "constant", "mask", "drop"]
 KindName = Literal["numeric", "categorical", "boolean", "timestamp"]
@@ -21,6 +21,10 @@ class Request(Record):
     fills with.
     kinds: the kind of a column where the guess is wrong. variable, value: two columns of the (id, time, variable, value) form.
     minutes: a limit on the training time. seed: of everything random.
+    season: steps of one season. segment: steps that are one input of the recurrence. normalise: what is taken off each window's
+    targets: "none", "last", "mean", "standard", "scale" or "season". decoder: "direct", "position", "sequence" or "recursive".
+    channels: several targets "together" or "apart". linear_steps: the last steps that are also read linearly. loss: "mae", "mse"
+    or "huber".
     """
 
     target: str | tuple[str, ...] = ()
@@ -58,6 +62,13 @@ class Request(Record):
     patience: int | None = None
     minutes: float | None = None
     seed: int = 0
+    season: int | None = None
+    segment: int | None = None
+    normalise: Normalisation | None = None
+    decoder: DecoderName | None = None
+    channels: Literal["together", "apart"] | None = None
+    linear_steps: int | None = None
+    loss: LossName | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
