@@ -13,6 +13,7 @@ from gatework.tasks.metrics.classes import (
     measure_classes,
     reliability,
 )
+from gatework.tasks.metrics.intervals import interval_scores, quantile_loss
 from gatework.tasks.metrics.numbers import (
     FORECAST_METRICS,
     REGRESSION_METRICS,
@@ -37,12 +38,14 @@ __all__ = [
     "NumberErrors",
     "best_simple",
     "confusion_counts",
+    "interval_scores",
     "mae_by_horizon",
     "measure_classes",
     "measure_forecast",
     "measure_regression",
     "moved_from",
     "point_values",
+    "quantile_loss",
     "reliability",
     "seasonal_scale",
 ]

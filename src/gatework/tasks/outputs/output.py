@@ -29,7 +29,10 @@ class Output(ABC):
 
     @abstractmethod
     def parameters(self, raw: Tensor) -> Tensor:
-        """(..., num_parameters) of any numbers → the same shape, each parameter in its range."""
+        """(..., num_parameters) of any numbers → the same shape, each parameter in its range.
+
+        The first raw number is where the value lies (a centre or a size), on whose way up the value grows.
+        """
 
     @abstractmethod
     def rescale(self, parameters: Tensor, base: Tensor, spread: Tensor) -> Tensor:

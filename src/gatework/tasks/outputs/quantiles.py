@@ -37,10 +37,11 @@ class Quantiles(Distribution):
         self.num_parameters = len(self.levels)
 
     def parameters(self, raw: Tensor) -> Tensor:
-        median = raw[..., self.middle : self.middle + 1]
+        """raw: the median, the steps from it downwards, the steps from it upwards."""
+        median, down, up = raw[..., :1], raw[..., 1 : self.middle + 1], raw[..., self.middle + 1 :]
         fixed = median.detach()
-        above = fixed + F.softplus(raw[..., self.middle + 1 :]).cumsum(-1)
-        below = fixed - F.softplus(raw[..., : self.middle]).flip(-1).cumsum(-1).flip(-1)
+        below = fixed - F.softplus(down).cumsum(-1).flip(-1)
+        above = fixed + F.softplus(up).cumsum(-1)
         return torch.cat([below, median, above], dim=-1)
 
     def rescale(self, parameters: Tensor, base: Tensor, spread: Tensor) -> Tensor:
