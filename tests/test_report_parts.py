@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from gatework.cells import CELLS
 from gatework.report.axis import x_axis
+from gatework.report.draw_lines import spread
 from gatework.report.equations import CELL_TEXTS, Equation, text_of, typeset
-from gatework.report.figures import NARROW, WIDE, describe, draw, spread
+from gatework.report.figures import NARROW, WIDE, describe, draw
 from gatework.report.glossary import TERMS, Glossary
 from gatework.report.markup import Html, element, escape
 from gatework.report.numbers import column_decimals, duration, fixed, short, steps
@@ -159,7 +160,7 @@ def test_spans_are_shaded_behind_the_lines_and_told_to_those_who_do_not_see_them
     shaded = plain.model_copy(update={"spans": ((10.0, 20.0, "alarm"), (30.0, 30.0, "alarm"), (11.0, 19.0, "labelled"))})
     assert LIGHT["vermillion"] not in draw(plain, Looks(), WIDE)
     drawn = draw(shaded, Looks(), WIDE)
-    assert drawn.count(LIGHT["vermillion"]) == 2
-    assert drawn.count(LIGHT["green"]) == 1
+    assert drawn.count(LIGHT["vermillion"]) == 2 + 1  # two stretches and their place in the legend
+    assert drawn.count(LIGHT["green"]) == 1 + 1
     assert "Shaded, alarm: 2 stretches. Shaded, labelled: 1 stretch." in describe(shaded)
     assert LinesFigure.model_validate_json(shaded.model_dump_json()) == shaded

@@ -13,7 +13,8 @@ from gatework.data.split import Split
 from gatework.ragged import Ragged
 from gatework.runs import LinesFigure, MatrixFigure, Plan, ScatterFigure, SplitPlan
 from gatework.tasks import TASKS, Classify, Forecast, Regress, Task, planned_task
-from gatework.tasks.judge_forecast import examples, origin_clock, series_in_training, stamp_texts, truth_of
+from gatework.tasks.forecast_figures import examples
+from gatework.tasks.judge_forecast import origin_clock, series_in_training, stamp_texts, truth_of
 from gatework.tasks.pooling import mean_over_steps
 from gatework.tasks.task import Answer, Case, Features, Sizes, masked_mean
 from tables import STRATIFIED, TIME, forecast_table, prepared_and_fit, sequence_table

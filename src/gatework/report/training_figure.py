@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gatework.report.canvas import label_above, render
-from gatework.report.figures import spread
+from gatework.report.draw_lines import spread
 from gatework.report.numbers import short
 from gatework.report.palette import LIGHT
 from gatework.runs import HistoryRow, TrainingPlan

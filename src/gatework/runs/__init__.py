@@ -28,14 +28,31 @@ from pydantic import ValidationError
 
 from gatework.errors import RunError
 from gatework.runs.evaluation import Evaluation, IntervalScores, MetricInfo, Score, ScoreRow, UncertaintyScores
-from gatework.runs.figures import Band, Figure, Line, LinesFigure, MatrixFigure, ScatterFigure
+from gatework.runs.figures import (
+    AnyFigure,
+    Band,
+    BarsFigure,
+    Curve,
+    CurvesFigure,
+    DotsFigure,
+    Figure,
+    Line,
+    LinesFigure,
+    MatrixFigure,
+    ScatterFigure,
+)
 from gatework.runs.record import SCHEMA_VERSION, DecoderName, LossName, Normalisation, Part, Record, TaskName
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AnyFigure",
     "Band",
+    "BarsFigure",
+    "Curve",
+    "CurvesFigure",
     "DataPlan",
     "DecoderName",
+    "DotsFigure",
     "Evaluation",
     "FieldPlan",
     "Figure",

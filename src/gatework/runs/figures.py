@@ -71,4 +71,64 @@ class ScatterFigure(Record):
     has_diagonal: bool = True
 
 
-Figure = Annotated[LinesFigure | MatrixFigure | ScatterFigure, Field(discriminator="kind")]
+class Curve(Record):
+    """One curve with an x of its own. style says what it is, not how it looks."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    style: Literal["truth", "prediction", "history", "baseline"] = "prediction"
+
+
+class CurvesFigure(Record):
+    """Curves of one share against another, such as precision and recall: both axes run from 0 to 1.
+
+    points: (x, y, label) that stand out, such as a chosen threshold. has_diagonal draws y = x.
+    """
+
+    kind: Literal["curves"] = "curves"
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    points: tuple[tuple[float, float, str], ...] = ()
+    has_diagonal: bool = False
+
+
+class BarsFigure(Record):
+    """Bars, such as a histogram or an autocorrelation. x: the middle of each; width: of all of them, in the units of x.
+
+    curve: (x, y) of a line to compare with, called curve_name. limits: heights of horizontal lines, called limits_name.
+    """
+
+    kind: Literal["bars"] = "bars"
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    width: float
+    curve: tuple[tuple[float, float], ...] = ()
+    curve_name: str = ""
+    limits: tuple[float, ...] = ()
+    limits_name: str = ""
+
+
+class DotsFigure(Record):
+    """One row for each label, from top to bottom, with a dot of each line on a common scale: such as the error of each series."""
+
+    kind: Literal["dots"] = "dots"
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    labels: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+AnyFigure = LinesFigure | MatrixFigure | ScatterFigure | CurvesFigure | BarsFigure | DotsFigure
+Figure = Annotated[AnyFigure, Field(discriminator="kind")]

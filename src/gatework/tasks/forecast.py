@@ -10,6 +10,8 @@ from gatework.data.samples import Batch, ForecastSamples
 from gatework.data.split import Split
 from gatework.runs import Figure, LossName, ModelPlan, Part, TaskName
 from gatework.tasks import judge_forecast as judge
+from gatework.tasks.forecast_baselines import baseline_answers
+from gatework.tasks.forecast_figures import forecast_figures
 from gatework.tasks.forecasters import ForecastHead, WindowEntry, lane_sizes
 from gatework.tasks.metrics import Measured
 from gatework.tasks.task import Answer, Case, Samples, Sizes, Task, masked_mean
@@ -50,7 +52,7 @@ class Forecast(Task):
         return preparation.inverse_targets(output)
 
     def baselines(self, case: Case) -> list[Answer]:
-        return judge.baseline_answers(case)
+        return baseline_answers(case)
 
     def measure(self, case: Case, answers: list[Answer]) -> list[Measured]:
         return judge.errors(case, answers)
@@ -63,7 +65,7 @@ class Forecast(Task):
         return judge.moved_from_last(case, answers[0], last)
 
     def figures(self, case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
-        return judge.forecast_figures(case, answers)
+        return forecast_figures(case, answers)
 
     def predictions(self, prepared: Prepared, samples: Samples, values: np.ndarray) -> pl.DataFrame:
         assert isinstance(samples, ForecastSamples)
