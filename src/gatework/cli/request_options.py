@@ -94,6 +94,13 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("channels", "WAY", NETWORK, "Forecasts: several targets together or apart.", "inferred"),
     RequestOption("linear_steps", "STEPS", NETWORK, "Forecasts: the last steps that are also read linearly.", "inferred", "int"),
     RequestOption("loss", "LOSS", TRAINING, "Forecasts: mae, mse or huber.", "mae"),
+    RequestOption(
+        "pooling",
+        "POOLING",
+        NETWORK,
+        "A sequence as one answer: last, mean, max, attention or summary (last and mean).",
+        "inferred",
+    ),
     RequestOption("epochs", "EPOCHS", TRAINING, "At most so many passes.", "inferred", "int"),
     RequestOption("batch_size", "SAMPLES", TRAINING, "Windows or sequences in one step.", "inferred", "int"),
     RequestOption("learning_rate", "RATE", TRAINING, "The peak of the schedule.", "inferred", "float"),

@@ -41,7 +41,7 @@ from gatework.runs.figures import (
     MatrixFigure,
     ScatterFigure,
 )
-from gatework.runs.record import SCHEMA_VERSION, DecoderName, LossName, Normalisation, Part, Record, TaskName
+from gatework.runs.record import SCHEMA_VERSION, DecoderName, LossName, Normalisation, Part, PoolingName, Record, TaskName
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -68,6 +68,7 @@ __all__ = [
     "Normalisation",
     "Part",
     "Plan",
+    "PoolingName",
     "Record",
     "RunFolder",
     "ScatterFigure",
@@ -141,6 +142,7 @@ class ModelPlan(Record):
     the layers and put back behind them (see `tasks.forecasters.window`). decoder: how the horizon is read off the final state
     (see `tasks.forecasters`). channels: targets through the network together, or each by itself. linear_steps: the last steps
     that are also read linearly.
+    pooling: how one answer for a whole sequence is read from its steps; see `tasks.pooling`.
     """
 
     cell: str = "lstm"
@@ -153,6 +155,7 @@ class ModelPlan(Record):
     decoder: DecoderName = "direct"
     channels: Literal["together", "apart"] = "together"
     linear_steps: int = 24
+    pooling: PoolingName = "summary"
 
 
 class TrainingPlan(Record):

@@ -11,6 +11,7 @@ Normalisation = Literal["none", "last", "mean", "standard", "scale", "season"]
 DecoderName = Literal["direct", "position", "sequence", "recursive"]
 LossName = Literal["mae", "mse", "huber"]
 TaskName = Literal["forecast", "classify", "regress"]
+PoolingName = Literal["last", "mean", "max", "attention", "summary"]
 
 
 class Record(BaseModel):

@@ -15,4 +15,6 @@ def planned_task(plan: Plan) -> Task:
     """The task that a plan asks for."""
     if plan.data.task == "forecast":
         return Forecast(plan.horizon, plan.window, plan.model, plan.period, plan.training.loss)
-    return TASKS[plan.data.task]()
+    if plan.data.task == "classify":
+        return Classify(plan.model.pooling)
+    return Regress(plan.model.pooling)

@@ -9,10 +9,10 @@ from gatework.data.prepare import Preparation
 from gatework.data.prepared import Prepared
 from gatework.data.samples import Batch, SequenceSamples
 from gatework.data.split import Split
-from gatework.runs import Figure, Part, TaskName
+from gatework.runs import Figure, Part, PoolingName, TaskName
 from gatework.tasks import judge_sequences as judge
 from gatework.tasks.metrics import Measured
-from gatework.tasks.pooling import summary
+from gatework.tasks.pooling import Pooling
 from gatework.tasks.task import Answer, Case, Features, Samples, Sizes, Task
 
 
@@ -21,11 +21,14 @@ class Classify(Task):
 
     name: TaskName = "classify"
 
+    def __init__(self, pooling: PoolingName = "summary"):
+        self.pooling = pooling
+
     def samples(self, prepared: Prepared, split: Split, part: Part) -> SequenceSamples:
         return SequenceSamples(prepared, split, part)
 
     def head(self, sizes: Sizes) -> nn.Module:
-        return SummaryHead(sizes.feature_size, sizes.num_classes)
+        return PooledHead(self.pooling, sizes.feature_size, sizes.num_classes)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         return nn.functional.cross_entropy(output, batch.targets, ignore_index=-1)
@@ -54,13 +57,14 @@ class Classify(Task):
         return judge.class_predictions(prepared, samples, values)
 
 
-class SummaryHead(nn.Module):
-    """A linear reading of the final state and the mean state."""
+class PooledHead(nn.Module):
+    """A linear reading of one vector per sequence."""
 
-    def __init__(self, feature_size: int, output_size: int):
+    def __init__(self, pooling: PoolingName, feature_size: int, output_size: int):
         super().__init__()
-        self.read = nn.Linear(2 * feature_size, output_size)
+        self.pool = Pooling(pooling, feature_size)
+        self.read = nn.Linear(self.pool.output_size, output_size)
 
     def forward(self, features: Features, future: Tensor | None) -> Tensor:
         """Scores (n, output_size)."""
-        return self.read(summary(features))  # type: ignore[no-any-return]
+        return self.read(self.pool(features))  # type: ignore[no-any-return]

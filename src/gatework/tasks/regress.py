@@ -8,9 +8,9 @@ from gatework.data.prepare import Preparation
 from gatework.data.prepared import Prepared
 from gatework.data.samples import Batch, SequenceSamples
 from gatework.data.split import Split
-from gatework.runs import Figure, Part, TaskName
+from gatework.runs import Figure, Part, PoolingName, TaskName
 from gatework.tasks import judge_sequences as judge
-from gatework.tasks.classify import SummaryHead
+from gatework.tasks.classify import PooledHead
 from gatework.tasks.metrics import Measured
 from gatework.tasks.task import Answer, Case, Samples, Sizes, Task, masked_mean
 
@@ -20,11 +20,14 @@ class Regress(Task):
 
     name: TaskName = "regress"
 
+    def __init__(self, pooling: PoolingName = "summary"):
+        self.pooling = pooling
+
     def samples(self, prepared: Prepared, split: Split, part: Part) -> SequenceSamples:
         return SequenceSamples(prepared, split, part)
 
     def head(self, sizes: Sizes) -> nn.Module:
-        return SummaryHead(sizes.feature_size, sizes.num_targets)
+        return PooledHead(self.pooling, sizes.feature_size, sizes.num_targets)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         return masked_mean((output - batch.targets).square(), batch.observed)

@@ -8,7 +8,7 @@ import polars as pl
 from gatework.data.order import skips_weekends
 from gatework.data.table import Table
 from gatework.errors import ConfigError
-from gatework.runs import DataPlan, ModelPlan, Plan, SplitPlan, TaskName, TrainingPlan
+from gatework.runs import DataPlan, ModelPlan, Plan, PoolingName, SplitPlan, TaskName, TrainingPlan
 from gatework.train.request import Request
 
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -22,6 +22,10 @@ FORECASTS_ONLY = (
 
 SMALL_DATA = 2000
 """Training samples below which a smaller, more regularised network is taken."""
+
+
+ONE_ANSWER_OPTIONS = ("pooling",)
+"""Options that mean nothing to a forecast."""
 
 
 @dataclass
@@ -99,6 +103,12 @@ def check_options_of_task(request: Request, task: TaskName) -> None:
             raise ConfigError(
                 f"{name} is {getattr(request, name)}, but the task is {task}, which gives one answer for each whole series. "
                 f"Expected --{dashed(name)} with forecasts only. Leave it out, or ask for --task forecast."
+            )
+    for name in ONE_ANSWER_OPTIONS:
+        if task == "forecast" and getattr(request, name):
+            raise ConfigError(
+                f"{name} is {getattr(request, name)}, but the task is forecast, which answers for coming steps. "
+                f"Expected --{dashed(name)} with one answer for each whole series. Leave it out, or ask for another --task."
             )
 
 
@@ -201,7 +211,14 @@ def plan_model(request: Request, is_forecast: bool, num_samples: int, choices: C
         num_layers=request.num_layers,
         bidirectional=bidirectional,  # type: ignore[arg-type]
         dropout=dropout,  # type: ignore[arg-type]
+        pooling="summary" if is_forecast else plan_pooling(request, choices),
     )
+
+
+def plan_pooling(request: Request, choices: Choices) -> PoolingName:
+    """How a whole sequence becomes one vector."""
+    why = "the final state knows the order, the mean does not forget the beginning"
+    return choices.pick("pooling", request.pooling, "summary", why)  # type: ignore[return-value]
 
 
 def plan_forecaster(request: Request, model: ModelPlan, window: int, period: int, choices: Choices) -> ModelPlan:

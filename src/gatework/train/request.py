@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from gatework.runs import DecoderName, LossName, Normalisation, Record, TaskName
+from gatework.runs import DecoderName, LossName, Normalisation, PoolingName, Record, TaskName
 
 MissingPolicy = Literal["previous", "linear", "mean", "constant", "mask", "drop"]
 KindName = Literal["numeric", "categorical", "boolean", "timestamp"]
@@ -20,6 +20,7 @@ class Request(Record):
     missing: a policy for gaps, for all columns (`"linear"`) or per column (`{"load": "linear"}`). constant: what `constant`
     fills with.
     kinds: the kind of a column where the guess is wrong. variable, value: two columns of the (id, time, variable, value) form.
+    pooling: how a whole sequence becomes one answer: "last", "mean", "max", "attention" or "summary" (last and mean).
     minutes: a limit on the training time. seed: of everything random.
     season: steps of one season. segment: steps that are one input of the recurrence. normalise: what is taken off each window's
     targets: "none", "last", "mean", "standard", "scale" or "season". decoder: "direct", "position", "sequence" or "recursive".
@@ -54,6 +55,7 @@ class Request(Record):
     num_layers: int = 1
     bidirectional: bool | None = None
     dropout: float | None = None
+    pooling: PoolingName | None = None
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
