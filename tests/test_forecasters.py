@@ -1,7 +1,10 @@
 """How windows are read and horizons decoded: each against the same thing written out with torch's own layers."""
 
 import itertools
+from dataclasses import replace
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import nn
@@ -13,6 +16,7 @@ from gatework.runs import Plan
 from gatework.tasks import Forecast
 from gatework.tasks.forecasters.window import window_scale
 from gatework.tasks.task import Sizes
+from tables import TIME, forecast_table, prepared_and_fit
 
 WINDOW, HORIZON, SEASON = 11, 7, 4
 SIZES = Sizes(5, 6, 2, 2, 0, target_columns=(2, 1), target_zeros=(-1.5, 0.5))
@@ -166,3 +170,21 @@ def test_a_bound_decoder_refuses_another_horizon(options):
 def test_a_season_needs_two_seasons_of_window():
     with pytest.raises(ConfigError, match="needs two seasons of 6 steps"):
         network(season=6, normalise="season")(*windows())
+
+
+def test_the_loss_mase_counts_every_series_by_its_own_change():
+    """Two series, one moving ten times as far: with errors in that proportion both count alike."""
+    table = forecast_table([120, 120])
+    load = table.steps["load"].to_numpy().copy()
+    load[120:] = 500 + 10 * (load[120:] - 100)
+    table = replace(table, steps=table.steps.with_columns(pl.Series("load", load)))
+    split, _, prepared = prepared_and_fit(table, TIME)
+    task = Forecast(3, 6, season=24, loss="mase")
+    batch = (samples := task.samples(prepared, split, "train")).batch(np.arange(len(samples)))
+    targets = prepared.targets[:, 0].reshape(2, -1)[:, : int(split.rows_of("train").sum() // 2)]
+    change = np.abs(targets[:, 24:] - targets[:, :-24]).mean(1)
+    error = torch.from_numpy(change[samples.sequence].astype(np.float32))[:, None, None].expand_as(batch.targets)
+    each = task.loss(batch.targets + error, batch)
+    one = error.clone()
+    one[samples.sequence == 0] = 0
+    torch.testing.assert_close(task.loss(batch.targets + one, batch), each / 2, rtol=1e-4, atol=0)

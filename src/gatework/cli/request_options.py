@@ -93,7 +93,6 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("decoder", "DECODER", NETWORK, "Forecasts: direct, position, sequence or recursive.", "inferred"),
     RequestOption("channels", "WAY", NETWORK, "Forecasts: several targets together or apart.", "inferred"),
     RequestOption("linear_steps", "STEPS", NETWORK, "Forecasts: the last steps that are also read linearly.", "inferred", "int"),
-    RequestOption("loss", "LOSS", TRAINING, "Forecasts: mae, mse or huber.", "mae"),
     RequestOption(
         "pooling",
         "POOLING",
@@ -101,6 +100,7 @@ OPTIONS: tuple[RequestOption, ...] = (
         "A sequence as one answer: last, mean, max, attention or summary (last and mean).",
         "inferred",
     ),
+    RequestOption("loss", "LOSS", TRAINING, "Forecasts: mae, mse, huber or mase.", "mae"),
     RequestOption("epochs", "EPOCHS", TRAINING, "At most so many passes.", "inferred", "int"),
     RequestOption("batch_size", "SAMPLES", TRAINING, "Windows or sequences in one step.", "inferred", "int"),
     RequestOption("learning_rate", "RATE", TRAINING, "The peak of the schedule.", "inferred", "float"),

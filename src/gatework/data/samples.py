@@ -25,6 +25,7 @@ class Batch:
         classes, −1 where unknown.
     observed: bool, shaped like targets.
     index: (n,) int64, which samples these are.
+    weight: (n, 1, num_targets) float32, how much each error counts; None: all alike.
     """
 
     inputs: Ragged
@@ -32,6 +33,7 @@ class Batch:
     targets: Tensor
     observed: Tensor
     index: Tensor
+    weight: Tensor | None = None
 
 
 class ForecastSamples:
@@ -42,7 +44,8 @@ class ForecastSamples:
     not: that is how a forecast beyond the data is made (see `future.append_horizon` and `final`).
 
     sequence: (n,) the series of each sample. origin: (n,) the row of its first forecast step; its inputs are the rows
-    [origin − window, origin). skipped: ids of the series that have rows in this part and give no window, being too short.
+    [origin − window, origin). weights: (num_sequences, num_targets) how much the errors of each series count, or None.
+    skipped: ids of the series that have rows in this part and give no window, being too short.
     """
 
     def __init__(self, prepared: Prepared, split: Split | None, part: Part, window: int, horizon: int, stride: int = 1):
@@ -72,6 +75,7 @@ class ForecastSamples:
                 f"Every target of the {part} part is missing. A sample needs at least one known value of "
                 f"{', '.join(prepared.target_names)} within {horizon} steps. Give data with known targets, or change the split."
             )
+        self.weights: npt.NDArray[np.float32] | None = None
         self._features = np.concatenate([prepared.inputs, prepared.future], axis=1)
 
     def __len__(self) -> int:
@@ -103,6 +107,7 @@ class ForecastSamples:
             targets=targets,
             observed=observed,
             index=torch.from_numpy(index),
+            weight=None if self.weights is None else torch.from_numpy(self.weights[self.sequence[index]])[:, None],
         )
 
     def _fits(self, rows: Rows, in_part: BoolArray) -> BoolArray:

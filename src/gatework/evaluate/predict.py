@@ -11,6 +11,8 @@ from gatework.data.labels import labels_to_predict
 from gatework.data.layout import build_table
 from gatework.data.samples import ForecastSamples, SequenceSamples
 from gatework.data.split import Split
+from gatework.errors import ConfigError
+from gatework.evaluate.live import LiveForecast
 from gatework.evaluate.run import network_outputs
 from gatework.model import TrainedModel, load_trained
 from gatework.runs import RunFolder
@@ -73,6 +75,25 @@ class Predictor:
         is_unknown = answers["truth"].null_count() == answers.height
         without_truth = answers[[name for name in answers.columns if name != "truth"]] if is_unknown else answers
         return Prediction(without_truth, tuple(notes))
+
+    def live(self, history: Source, labels: Source | None = None) -> LiveForecast:
+        """A forecast of one series that is kept up to date row by row: `update(row)`, `forecast()`.
+
+        history: rows of one series as for `predict`, at least a window of them.
+        Raises ConfigError for another task or several series; DataError as `predict` does.
+        """
+        plan = self.trained.plan
+        if plan.data.task != "forecast":
+            raise ConfigError(f"live() follows forecasts; this run's task is {plan.data.task}. Use predict for whole sequences.")
+        frame = read_rows(plan.data.model_copy(update={"validation_sources": (), "test_sources": ()}), history)
+        own_labels, _ = labels_to_predict(plan.data, frame, labels)
+        table = build_table(frame, plan.data, own_labels, targets_required=False, is_new=True)
+        if table.sequences.height != 1:
+            raise ConfigError(
+                f"live() follows one series; the history has {table.sequences.height}. "
+                f"Give the rows of one, and make one live forecast for each series."
+            )
+        return LiveForecast(self.trained, self.trained.preparation.apply(table, Split.all_test(table)))
 
 
 def only_final(samples: ForecastSamples) -> ForecastSamples:

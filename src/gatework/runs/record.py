@@ -9,7 +9,7 @@ SCHEMA_VERSION = 1
 Part = Literal["train", "validation", "test"]
 Normalisation = Literal["none", "last", "mean", "standard", "scale", "season"]
 DecoderName = Literal["direct", "position", "sequence", "recursive"]
-LossName = Literal["mae", "mse", "huber"]
+LossName = Literal["mae", "mse", "huber", "mase"]
 TaskName = Literal["forecast", "classify", "regress"]
 PoolingName = Literal["last", "mean", "max", "attention", "summary"]
 

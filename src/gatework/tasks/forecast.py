@@ -13,8 +13,11 @@ from gatework.tasks import judge_forecast as judge
 from gatework.tasks.forecast_baselines import baseline_answers
 from gatework.tasks.forecast_figures import forecast_figures
 from gatework.tasks.forecasters import ForecastHead, WindowEntry, lane_sizes
-from gatework.tasks.metrics import Measured
+from gatework.tasks.metrics import Measured, seasonal_scale
 from gatework.tasks.task import Answer, Case, Samples, Sizes, Task, masked_mean
+
+LEAST_CHANGE = 0.1
+"""Of the usual change over a season: a series that hardly moves does not drown the others in the loss `mase`."""
 
 
 class Forecast(Task):
@@ -34,7 +37,10 @@ class Forecast(Task):
         self.loss_name: LossName = loss or "mae"
 
     def samples(self, prepared: Prepared, split: Split, part: Part) -> ForecastSamples:
-        return ForecastSamples(prepared, split, part, window=self.window, horizon=self.horizon)
+        samples = ForecastSamples(prepared, split, part, window=self.window, horizon=self.horizon)
+        if self.loss_name == "mase":
+            samples.weights = series_weights(prepared, split, self.season)
+        return samples
 
     def entry(self, sizes: Sizes) -> WindowEntry:
         return WindowEntry(self.model, sizes, self.season)
@@ -45,7 +51,8 @@ class Forecast(Task):
         return ForecastHead(plan, sizes, self.horizon, own_targets, own_size)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        return masked_mean(error_size(self.loss_name, output, batch.targets), batch.observed)
+        sizes = error_size(self.loss_name, output, batch.targets)
+        return masked_mean(sizes if batch.weight is None else sizes * batch.weight, batch.observed)
 
     def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
         """Forecasts (n, horizon, num_targets) in the units of the data."""
@@ -70,6 +77,21 @@ class Forecast(Task):
     def predictions(self, prepared: Prepared, samples: Samples, values: np.ndarray) -> pl.DataFrame:
         assert isinstance(samples, ForecastSamples)
         return judge.prediction_rows(prepared, samples, values)
+
+
+def series_weights(prepared: Prepared, split: Split, season: int) -> np.ndarray:
+    """(num_sequences, num_targets) one over the mean change of each series over a season of its training rows, 1 on average.
+
+    With them the absolute error becomes MASE on the model's scale: every series counts by how far it moves by itself.
+    """
+    assert prepared.targets.ndim == 2  # a forecast's
+    is_train = split.rows_of("train")[prepared.rows]
+    change = seasonal_scale(prepared.targets.astype(np.float64), prepared.offsets, is_train, season)
+    usual = np.nanmedian(change, axis=0)
+    weights = usual / np.where(np.isfinite(change), np.maximum(change, LEAST_CHANGE * usual), usual)
+    weights /= weights.mean(axis=0)
+    balanced: np.ndarray = weights.astype(np.float32)
+    return balanced
 
 
 def error_size(name: LossName, output: Tensor, targets: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ class Request(Record):
     minutes: a limit on the training time. seed: of everything random.
     season: steps of one season. segment: steps that are one input of the recurrence. normalise: what is taken off each window's
     targets: "none", "last", "mean", "standard", "scale" or "season". decoder: "direct", "position", "sequence" or "recursive".
-    channels: several targets "together" or "apart". linear_steps: the last steps that are also read linearly. loss: "mae", "mse"
-    or "huber".
+    channels: several targets "together" or "apart". linear_steps: the last steps that are also read linearly. loss: "mae", "mse",
+    "huber" or "mase".
     """
 
     target: str | tuple[str, ...] = ()

@@ -1,0 +1,138 @@
+"""One row at a time as the numbers that `Preparation.apply` makes of a whole table, in microseconds.
+
+For a series whose rows come in one by one: no frame is built. A test compares every number with that of the table.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from gatework.data.calendar import LENGTH_S, Period
+from gatework.data.encode import FittedField
+from gatework.data.prepare_fit import PreparationRecord
+from gatework.data.scale import CLIP
+from gatework.errors import DataError
+
+Float32Array = npt.NDArray[np.float32]
+Value = float | int | bool | str | datetime | date | None
+DAY_S = 86_400.0
+
+
+class ColumnEncoder:
+    """One column, value by value; remembers the last observed one, which fills gaps."""
+
+    def __init__(self, field: FittedField):
+        self.field, self.scale = field, field.scale
+        self.width = len(field.names)
+        self.codes = {category: index for index, category in enumerate(field.categories)}
+        self.default = float(self.codes[field.usual]) if field.categories else field.scale.fill
+        self.last = self.default
+
+    def encode(self, value: Value) -> list[float]:
+        """The numbers of one value; None and NaN are gaps. Raises DataError for text among numbers, and for infinite numbers."""
+        number = self.number(value)
+        is_missing = math.isnan(number)
+        if is_missing:
+            number = self.filled()
+        else:
+            self.last = number
+        if self.codes:
+            block = [0.0] * (len(self.codes) + 1)
+            block[int(number)] = 1.0
+        else:
+            if self.scale.is_log:
+                number = math.copysign(math.log1p(abs(number)), number)
+            scaled = (number - self.scale.mean) / self.scale.std
+            block = [min(max(scaled, -CLIP), CLIP)]
+        if self.field.has_mask:
+            block.append(0.0 if is_missing else 1.0)
+        return block
+
+    def number(self, value: Value) -> float:
+        """The value as a number before scaling; NaN where it is missing."""
+        if value is None:
+            return math.nan
+        if self.codes:
+            return float(self.codes.get(str(value), len(self.codes)))
+        if isinstance(value, date):  # a datetime is one, too
+            moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
+            return (moment.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds() / DAY_S - self.field.origin
+        if isinstance(value, str) or math.isinf(value):
+            raise DataError(
+                f"Column '{self.field.name}' has {value!r} in the row; expected a finite number, or None where it is missing. "
+                f"Correct the value."
+            )
+        return float(value) - self.field.origin
+
+    def filled(self) -> float:
+        """What stands for a missing value; see `table.Field`."""
+        if self.field.missing == "mean":
+            return self.default
+        if self.field.missing == "constant":
+            return self.field.constant if not self.codes else float(len(self.codes))
+        return self.last
+
+
+class RowEncoder:
+    """Rows of one series of a forecast, one after the other.
+
+    inputs, known: the columns that a row has: observed ones, and those known in advance. width: numbers per row.
+    """
+
+    def __init__(self, record: PreparationRecord, static: Float32Array):
+        steps = [field for field in record.fields if field.where == "steps"]
+        self.observed = [ColumnEncoder(field) for field in steps if field.role != "known_future"]
+        self.planned = [ColumnEncoder(field) for field in steps if field.role == "known_future"]
+        self.periods: tuple[Period, ...] = record.calendar
+        self.static = static
+        self.inputs = tuple(encoder.field.name for encoder in self.observed)
+        self.known = tuple(encoder.field.name for encoder in self.planned)
+
+    def encode_observed(self, row: Mapping[str, Value]) -> list[float]:
+        """The numbers of the observed columns. Raises DataError when a column is not there; give None for a missing value."""
+        numbers: list[float] = []
+        for encoder in self.observed:
+            numbers += encoder.encode(self._value(row, encoder.field.name))
+        return numbers
+
+    def encode_known(self, row: Mapping[str, Value], time: datetime | None) -> list[float]:
+        """The numbers of what is known in advance of a step: planned covariates, then the calendar of its time stamp."""
+        numbers: list[float] = []
+        for encoder in self.planned:
+            numbers += encoder.encode(self._value(row, encoder.field.name))
+        if self.periods:
+            assert time is not None
+            for period in self.periods:
+                angle = 2 * math.pi * turns(time, period)
+                numbers += (math.sin(angle), math.cos(angle))
+        return numbers
+
+    def _value(self, row: Mapping[str, Value], name: str) -> Value:
+        try:
+            return row[name]
+        except KeyError:
+            raise DataError(
+                f"The row has the columns {', '.join(map(str, row)) or '(none)'}; '{name}' is not among them. "
+                f"Expected {', '.join((*self.inputs, *self.known))}. Give None where a value is missing."
+            ) from None
+
+
+def turns(time: datetime, period: Period) -> float:
+    """How often a period has gone round since its last beginning, 0 to 1; see `calendar.calendar_features`.
+
+    >>> turns(datetime(2026, 1, 5, 6), "hour of day"), turns(datetime(2026, 1, 5), "day of week")  # a Monday
+    (0.25, 0.0)
+    """
+    share = (time.hour * 3600 + time.minute * 60 + time.second) / DAY_S
+    if period == "hour of day":
+        return share
+    if period == "day of week":
+        return (time.weekday() + share) / 7
+    days = 366 if time.year % 4 == 0 and (time.year % 100 != 0 or time.year % 400 == 0) else 365
+    return (time.timetuple().tm_yday - 1 + share) / days
+
+
+assert set(LENGTH_S) == {"hour of day", "day of week", "day of year"}, "a new period of the calendar is missing in `turns`"

@@ -1,0 +1,189 @@
+"""A forecast that is kept up to date: rows come in one by one, nothing is read again.
+
+Where the network reads every step by itself on the training scale, its state is carried from row to row and never begins anew;
+a forecast then costs microseconds. Other networks put each window on its own level, so the window is read again, from memory.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+
+from gatework.data.encode_row import RowEncoder, Value
+from gatework.data.prepared import Prepared
+from gatework.errors import ConfigError, DataError
+from gatework.model import TrainedModel
+from gatework.ragged import Ragged
+from gatework.tasks.forecasters.entry import WindowEntry
+from gatework.tasks.forecasters.quick import QuickHead, can_be_quick
+
+Float32Array = npt.NDArray[np.float32]
+
+
+class LiveForecast:
+    """One series of a trained forecast, followed row by row. Made by `Predictor.live`.
+
+    carries_state: whether the network's state is carried; else the last window is read again for each forecast.
+    columns: what a row must hold. time: the stamp of the last row, None where the data has no clock.
+    """
+
+    def __init__(self, trained: TrainedModel, prepared: Prepared):
+        """prepared: the history of one series, at least a window long. Raises ConfigError for a clock without a fixed step."""
+        plan, network = trained.plan, trained.network
+        entry = network.entry
+        assert isinstance(entry, WindowEntry)
+        self.trained, self.window, self.horizon = trained, plan.window, plan.horizon
+        record = trained.preparation.record
+        self.encoder = RowEncoder(record, prepared.static[0])
+        self.columns = (*self.encoder.inputs, *self.encoder.known)
+        self._time_name = plan.data.time
+        self.time, self.step = clock_of(prepared, plan.window)
+        features = np.concatenate([prepared.inputs, prepared.future], axis=1)
+        rows = np.concatenate([features, np.repeat(prepared.static, len(features), axis=0)], axis=1)
+        self.carries_state = can_be_quick(plan.model, network.head)
+        self._scales = [field.scale for field in record.fields if field.role == "target"]
+        self._rows = Rolling(self.window, rows.shape[1])
+        self._ahead: list[list[float]] = []
+        self._ahead_from: datetime | None = None
+        if self.carries_state:
+            self._start_carrying(entry, rows)
+        else:
+            for row in rows[-self.window :]:
+                self._rows.add(row)
+
+    def _start_carrying(self, entry: WindowEntry, rows: Float32Array) -> None:
+        head = self.trained.network.head
+        self._head = QuickHead(head)  # type: ignore[arg-type]
+        self._order = entry.order.numpy().copy()
+        self._rows = Rolling(max(1, self._head.recent_steps), rows.shape[1])
+        self._stream = self.trained.network.recurrent.stream()
+        self._x = torch.zeros(rows.shape[1])
+        self._state = torch.zeros(self.trained.network.recurrent.hidden_size)
+        self._x_array, self._state_array = self._x.numpy(), self._state.numpy()
+        for row in rows[:, self._order]:
+            self._read(row)
+
+    def _read(self, row: Float32Array) -> None:
+        """One more row, targets first, through the network."""
+        self._rows.add(row)
+        self._x_array[:] = row
+        self._stream.step(self._x, self._state)
+
+    def update(self, row: Mapping[str, Value], time: datetime | None = None) -> None:
+        """One more row of the series.
+
+        row: a value for each of `columns`, in the units of the data; None where it is missing. time: its stamp; left out, one
+        step after the last one. Raises DataError for a column that is not there, a number that is none, or a stamp not later.
+        """
+        self._advance(time)
+        numbers = self.encoder.encode_observed(row)
+        numbers += self.encoder.encode_known(row, self.time)
+        encoded = np.array(numbers, dtype=np.float32)
+        if len(self.encoder.static):
+            encoded = np.concatenate([encoded, self.encoder.static])
+        if self.carries_state:
+            self._read(encoded[self._order])
+        else:
+            self._rows.add(encoded)
+
+    def forecast(self, known: Sequence[Mapping[str, Value]] = ()) -> npt.NDArray[np.float64]:
+        """The next steps after the last row: (horizon, num_targets) in the units of the data.
+
+        known: what is planned for each step of the horizon, where the model was trained with columns known in the future.
+        Raises DataError when something is not planned for every step.
+        """
+        future = self._future(known)
+        if self.carries_state:
+            scaled = self._head.read(self._state_array, self._rows.all(), future)
+        else:
+            values = torch.from_numpy(self._rows.all().copy())
+            with torch.inference_mode():
+                inputs = Ragged(values, torch.tensor([0, self.window]))
+                scaled = self.trained.network(inputs, torch.from_numpy(future)[None])[0].numpy()
+        return np.stack([scale.inverse(scaled[:, number]) for number, scale in enumerate(self._scales)], axis=-1)
+
+    def _advance(self, time: datetime | None) -> None:
+        if self.time is None or self.step is None:
+            return
+        if time is None:
+            time = self.time + self.step
+        elif time <= self.time:
+            raise DataError(
+                f"The row has the time {time.isoformat()}, and the last one was {self.time.isoformat()}. "
+                f"Expected a later one. Give the rows in their order."
+            )
+        self.time = time
+
+    def _future(self, known: Sequence[Mapping[str, Value]]) -> Float32Array:
+        """(horizon, num_future) what is known of the steps to come."""
+        if self.encoder.known:
+            if len(known) != self.horizon:
+                raise DataError(
+                    f"{len(known)} steps are planned; the forecast needs {', '.join(self.encoder.known)} for each of its "
+                    f"{self.horizon} steps. Give forecast(known=[{{'{self.encoder.known[0]}': …}}, …])."
+                )
+            rows = [self.encoder.encode_known(row, self._stamp(number)) for number, row in enumerate(known, 1)]
+            return np.array(rows, dtype=np.float32)
+        if not self.encoder.periods:
+            return np.zeros((self.horizon, 0), dtype=np.float32)
+        self._look_ahead()
+        return np.array(self._ahead, dtype=np.float32)
+
+    def _look_ahead(self) -> None:
+        """The calendar of the horizon; one step on, only its last row is new."""
+        if self._ahead and self.step is not None and self._ahead_from is not None and self.time == self._ahead_from + self.step:
+            self._ahead.pop(0)
+            self._ahead.append(self.encoder.encode_known({}, self._stamp(self.horizon)))
+        elif self._ahead_from != self.time or not self._ahead:
+            self._ahead = [self.encoder.encode_known({}, self._stamp(number)) for number in range(1, self.horizon + 1)]
+        self._ahead_from = self.time
+
+    def _stamp(self, number: int) -> datetime | None:
+        return None if self.time is None or self.step is None else self.time + number * self.step
+
+
+class Rolling:
+    """The last rows, always next to each other in memory: written into twice the space, moved to its front when it is full."""
+
+    def __init__(self, size: int, width: int):
+        self.size, self.end = size, 0
+        self.space = np.zeros((4 * size, width), dtype=np.float32)
+
+    def add(self, row: Float32Array) -> None:
+        """One more row; the oldest falls out."""
+        if self.end == len(self.space):
+            self.space[: self.size] = self.space[-self.size :]
+            self.end = self.size
+        self.space[self.end] = row
+        self.end += 1
+
+    def all(self) -> Float32Array:
+        """(size, width) the last rows."""
+        return self.space[max(0, self.end - self.size) : self.end]
+
+
+def clock_of(prepared: Prepared, window: int) -> tuple[datetime | None, timedelta | None]:
+    """The last time stamp in local time and the step from one to the next; None where the data has no clock.
+
+    Raises DataError for a history shorter than a window; ConfigError where the steps of the last window are not all alike.
+    """
+    times = prepared.times
+    if len(times) < window:
+        raise DataError(
+            f"The history has {len(times)} steps; the model reads windows of {window}. Give at least {window} rows of the series."
+        )
+    if not times.dtype.is_temporal():
+        return None, None
+    local = times.dt.replace_time_zone(None) if getattr(times.dtype, "time_zone", None) else times
+    stamps = local.cast(pl.Datetime("us")).tail(max(2, window)).to_list()
+    steps = {later - earlier for earlier, later in itertools.pairwise(stamps)}
+    if len(steps) != 1:
+        raise ConfigError(
+            f"The last {len(stamps)} time stamps are {len(steps)} different distances apart; a live forecast goes on by one "
+            f"fixed step. Give a history without gaps in its last window, or forecast with predict."
+        )
+    return stamps[-1], steps.pop()

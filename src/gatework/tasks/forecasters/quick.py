@@ -1,0 +1,65 @@
+"""The direct head of a forecast in plain NumPy: for one window at a time the calls into torch take longer than the products."""
+
+import numpy as np
+import numpy.typing as npt
+import scipy.special
+from torch import Tensor, nn
+
+from gatework.runs import ModelPlan
+from gatework.tasks.forecasters.direct import DirectDecoder
+from gatework.tasks.forecasters.head import ForecastHead
+
+Float32Array = npt.NDArray[np.float32]
+
+
+SQRT_HALF = np.float32(2**-0.5)
+
+
+def can_be_quick(plan: ModelPlan, head: object) -> bool:
+    """Whether a forecast can be read off a carried state: every step read by itself, on the training scale, targets together."""
+    if not isinstance(head, ForecastHead) or not isinstance(head.decoder, DirectDecoder):
+        return False
+    return plan.segment == 1 and plan.normalise == "none" and head.own_targets == head.num_targets and not plan.bidirectional
+
+
+class QuickHead:
+    """What `ForecastHead` with a direct decoder gives, from the same weights."""
+
+    def __init__(self, head: ForecastHead):
+        decoder = head.decoder
+        assert isinstance(decoder, DirectDecoder)
+        self.horizon, self.recent_steps = head.horizon, head.recent_steps if head.recent is not None else 0
+        self.memory, self.bias = numbers(decoder.memory.weight), numbers(decoder.memory.bias)
+        self.recent = numbers(head.recent.weight) if head.recent is not None else None
+        self.context = None
+        if decoder.context is not None:
+            first, second = decoder.step[0], decoder.step[2]
+            assert isinstance(first, nn.Linear)
+            assert isinstance(second, nn.Linear)
+            self.context = (numbers(decoder.context.weight), numbers(decoder.context.bias))
+            self.hidden = (numbers(first.weight).T.copy(), numbers(first.bias))
+            self.correction = (numbers(second.weight).T.copy(), numbers(second.bias))
+
+    def read(self, state: Float32Array, recent: Float32Array, future: Float32Array) -> Float32Array:
+        """(horizon, num_targets) on the model's scale.
+
+        state: (hidden_size,) after the last step. recent: (recent_steps, input_size), targets first.
+        future: (horizon, num_future).
+        """
+        flat = self.memory @ state + self.bias
+        if self.recent is not None:
+            flat += self.recent @ recent.reshape(-1)
+        output: Float32Array = flat.reshape(self.horizon, -1)
+        if self.context is None:
+            return output
+        context = (self.context[0] @ state + self.context[1]).reshape(self.horizon, -1)
+        hidden: Float32Array = np.concatenate([context, future], axis=1) @ self.hidden[0] + self.hidden[1]
+        hidden *= np.float32(0.5) * (1 + scipy.special.erf(hidden * SQRT_HALF))
+        corrected: Float32Array = output + hidden @ self.correction[0] + self.correction[1]
+        return corrected
+
+
+def numbers(weight: Tensor) -> Float32Array:
+    """A copy of a weight as an array."""
+    array: Float32Array = weight.detach().numpy().copy()
+    return array
