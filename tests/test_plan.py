@@ -9,7 +9,8 @@ import pytest
 from gatework.errors import ConfigError
 from gatework.runs import Plan
 from gatework.train import Request, plan_run
-from gatework.train.plan import MAX_HORIZON, MAX_WINDOW, season_steps
+from gatework.train.plan import season_steps
+from gatework.train.plan_forecast import MAX_HORIZON, MAX_WINDOW
 from small_runs import QUICK, latches, means, waves
 
 BARE = Request(target="load")

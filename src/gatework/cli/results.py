@@ -62,6 +62,9 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help="A .csv or .parquet file. [CSV on standard output]", show_default=False)
     ] = None,
     labels: Labels = None,
+    horizon: Annotated[
+        int | None, typer.Option(metavar="STEPS", help="Steps ahead, if the decoder allows. [as trained]", show_default=False)
+    ] = None,
 ) -> None:
     """Predict with a trained run.
 
@@ -77,7 +80,7 @@ def predict(
         raise ConfigError(f"--out is '{out}', but there is no folder '{out.parent}'. Expected one that exists. Make it first.")
     from gatework.evaluate import predict_run
 
-    prediction = predict_run(run, source_of(data), labels)
+    prediction = predict_run(run, source_of(data), labels, horizon)
     for note in prediction.notes:
         show.aside(f"note: {note}")
     if out is None:

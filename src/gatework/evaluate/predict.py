@@ -42,7 +42,7 @@ class Predictor:
         self.trained: TrainedModel
         self.trained, _ = load_trained(self.folder)
 
-    def predict(self, data: Source, labels: Source | None = None) -> Prediction:
+    def predict(self, data: Source, labels: Source | None = None, horizon: int | None = None) -> Prediction:
         """Forecasts from the end of every series, or one answer per sequence.
 
         data: a file, files or a frame with the columns of the training data; the targets may be missing. A forecast needs the
@@ -50,17 +50,20 @@ class Predictor:
         labels: the labels table of this data, when the run was trained with one: attributes, and the answers where they are
             known. Every series of it is answered. Without it the attributes come from the table of the training, as far as it
             can be read and knows the series; others are filled, and the notes say so.
-        Raises DataError when a column is missing or of another type, or when no series is long enough.
+        horizon: of a forecast, in steps; by default that of the training. Another one needs a decoder that is not bound to it.
+        Raises DataError when a column is missing or of another type, or when no series is long enough; ConfigError for a horizon
+        that the model does not know.
         """
         plan = self.trained.plan
+        ahead = self._horizon(horizon)
         frame = read_rows(plan.data.model_copy(update={"validation_sources": (), "test_sources": ()}), data)
         own_labels, label_notes = labels_to_predict(plan.data, frame, labels)
         table = build_table(frame, plan.data, own_labels, targets_required=False, is_new=True)
         preparation = self.trained.preparation
         if plan.data.task == "forecast":
-            table = append_horizon(table, plan.horizon, weekdays_only=plan.period == TRADING_WEEK)
+            table = append_horizon(table, ahead, weekdays_only=plan.period == TRADING_WEEK)
             prepared = preparation.apply(table, Split.all_test(table))
-            samples: ForecastSamples | SequenceSamples = ForecastSamples(prepared, None, "test", plan.window, plan.horizon)
+            samples: ForecastSamples | SequenceSamples = ForecastSamples(prepared, None, "test", plan.window, ahead)
             assert isinstance(samples, ForecastSamples)
             samples = only_final(samples)
         else:
@@ -75,6 +78,17 @@ class Predictor:
         is_unknown = answers["truth"].null_count() == answers.height
         without_truth = answers[[name for name in answers.columns if name != "truth"]] if is_unknown else answers
         return Prediction(without_truth, tuple(notes))
+
+    def _horizon(self, wanted: int | None) -> int:
+        plan = self.trained.plan
+        if wanted is None:
+            return plan.horizon
+        if plan.data.task != "forecast" or wanted < 1:
+            raise ConfigError(
+                f"The horizon is {wanted} and the task is {plan.data.task}; expected 1 or more steps of a forecast. "
+                f"Leave --horizon out, or correct it."
+            )
+        return wanted
 
     def live(self, history: Source, labels: Source | None = None) -> LiveForecast:
         """A forecast of one series that is kept up to date row by row: `update(row)`, `forecast()`.
@@ -103,9 +117,11 @@ def only_final(samples: ForecastSamples) -> ForecastSamples:
     return samples
 
 
-def predict_run(run: RunFolder | Path | str, data: Source, labels: Source | None = None) -> Prediction:
+def predict_run(
+    run: RunFolder | Path | str, data: Source, labels: Source | None = None, horizon: int | None = None
+) -> Prediction:
     """Load a run and predict once; see `Predictor.predict`."""
-    return Predictor(run).predict(data, labels)
+    return Predictor(run).predict(data, labels, horizon)
 
 
 def load(run: RunFolder | Path | str) -> Predictor:

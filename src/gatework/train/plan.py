@@ -1,7 +1,5 @@
 """From a request and the data to a plan: everything that was left out is decided here, each with its reason."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import polars as pl
 
@@ -9,12 +7,11 @@ from gatework.data.order import skips_weekends
 from gatework.data.table import Table
 from gatework.errors import ConfigError
 from gatework.runs import DataPlan, ModelPlan, Plan, PoolingName, SplitPlan, TaskName, TrainingPlan
+from gatework.train.choices import Choices, dashed
+from gatework.train.plan_forecast import plan_forecaster, plan_lengths
 from gatework.train.request import Request
 
 HOUR_S, DAY_S = 3600.0, 86400.0
-MAX_HORIZON, MAX_WINDOW = 96, 336
-"""Largest inferred values, in steps: beyond them a first run takes minutes; ask for more with --horizon and --window."""
-
 FORECASTS_ONLY = (
     "horizon", "window", "known_future", "season", "segment", "normalise", "decoder", "channels", "linear_steps", "loss",
 )  # fmt: skip
@@ -26,20 +23,6 @@ SMALL_DATA = 2000
 
 ONE_ANSWER_OPTIONS = ("pooling",)
 """Options that mean nothing to a forecast."""
-
-
-@dataclass
-class Choices:
-    """Reasons, collected while the plan is made."""
-
-    reasons: dict[str, str] = field(default_factory=dict)
-
-    def pick(self, name: str, asked: object, inferred: object, why: str) -> object:
-        """What was asked for, or else what was inferred, with its reason written down."""
-        if asked is not None:
-            return asked
-        self.reasons[name] = f"{inferred}: {why}"
-        return inferred
 
 
 def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str, str]) -> Plan:
@@ -55,7 +38,7 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     num_samples = table.steps.height if data.task == "forecast" else table.sequences.height
     model = plan_model(request, data.task == "forecast", num_samples, choices)
     if data.task == "forecast":
-        model = plan_forecaster(request, model, window, period, choices)
+        model = plan_forecaster(request, model, table, (window, period), choices)
     training = plan_training(request, data.task == "forecast", num_samples, choices)
     return Plan(
         data=data,
@@ -112,11 +95,6 @@ def check_options_of_task(request: Request, task: TaskName) -> None:
             )
 
 
-def dashed(name: str) -> str:
-    """An option as it is typed."""
-    return name.replace("_", "-")
-
-
 def plan_split(request: Request, data: DataPlan, table: Table, choices: Choices) -> SplitPlan:
     """How the data is divided."""
     column = next((item.name for item in data.fields if item.role == "split"), None)
@@ -171,28 +149,6 @@ def season_steps(table: Table) -> int:
     return 0
 
 
-def plan_lengths(request: Request, table: Table, period: int, choices: Choices) -> tuple[int, int]:
-    """Horizon and window in steps, short enough for the data."""
-    lengths = table.steps.group_by(table.series, maintain_order=True).len().get_column("len").to_numpy()
-    longest = int(lengths.max(initial=0))
-    unit = f"one season of {period} steps" if period else "no season is known"
-    season = period if 2 <= period <= MAX_HORIZON else 12
-    horizon = choices.pick(
-        "horizon", request.horizon, max(1, min(season, longest // 20)), f"{unit}; the data has {longest} steps"
-    )
-    assert isinstance(horizon, int)
-    wanted = min(MAX_WINDOW, max(3 * season, 2 * horizon, 24))
-    most = max(1, int(longest * 0.7) // 3)
-    window = choices.pick(
-        "window",
-        request.window,
-        max(1, min(wanted, most)),
-        "three seasons or two horizons, at most a third of the training data",
-    )
-    assert isinstance(window, int)
-    return horizon, window
-
-
 def plan_model(request: Request, is_forecast: bool, num_samples: int, choices: Choices) -> ModelPlan:
     """The network's sizes."""
     size = 32 if is_forecast else 64
@@ -219,45 +175,6 @@ def plan_pooling(request: Request, choices: Choices) -> PoolingName:
     """How a whole sequence becomes one vector."""
     why = "the final state knows the order, the mean does not forget the beginning"
     return choices.pick("pooling", request.pooling, "summary", why)  # type: ignore[return-value]
-
-
-def plan_forecaster(request: Request, model: ModelPlan, window: int, period: int, choices: Choices) -> ModelPlan:
-    """How the windows of a forecast are read and its horizon decoded. Raises ConfigError for what cannot go together."""
-    segment = choices.pick(
-        "segment", request.segment, 1, "every step is read by itself; --segment 24 reads days of hours, faster"
-    )
-    normalise = choices.pick(
-        "normalise", request.normalise, "none", "the training scale; --normalise last for levels that wander"
-    )
-    decoder = choices.pick("decoder", request.decoder, "direct", "all steps of the horizon at once")
-    channels = choices.pick("channels", request.channels, "together", "targets may explain each other")
-    linear = choices.pick("linear_steps", request.linear_steps, min(24, window), "what a linear model can do is left to it")
-    forecaster = {"segment": segment, "normalise": normalise, "decoder": decoder, "channels": channels, "linear_steps": linear}
-    check_forecaster(forecaster, model, window, period)
-    return model.model_copy(update=forecaster)
-
-
-def check_forecaster(forecaster: dict[str, object], model: ModelPlan, window: int, period: int) -> None:
-    """ConfigError for a way to read windows that does not fit the window, the season or the network."""
-    segment, linear, decoder = forecaster["segment"], forecaster["linear_steps"], forecaster["decoder"]
-    assert isinstance(segment, int)
-    assert isinstance(linear, int)
-    if segment > window or linear > window:
-        name, value = ("segment", segment) if segment > window else ("linear_steps", linear)
-        raise ConfigError(
-            f"{name} is {value} and the window has {window} steps; expected at most the window. "
-            f"Give a smaller --{dashed(name)} or a larger --window."
-        )
-    if forecaster["normalise"] == "season" and (period < 2 or window < 2 * period):
-        raise ConfigError(
-            f"--normalise season measures a window by its last two seasons; the season is {period or 'unknown'} and the "
-            f"window has {window} steps. Give --season and --window of two seasons or more, or another --normalise."
-        )
-    if decoder != "direct" and model.bidirectional:
-        raise ConfigError(
-            f"--decoder {decoder} goes on from where the window ends; a network that reads in both directions has no such state. "
-            f"Expected --decoder direct with --bidirectional. Leave one of them out."
-        )
 
 
 def plan_training(request: Request, is_forecast: bool, num_samples: int, choices: Choices) -> TrainingPlan:
