@@ -62,8 +62,11 @@ def exponential_step(x: Names, r: Names, s: Names, w: Names) -> dict[str, Operan
 
 EXPONENTIAL = Cell("exponential", "Exponential gates", CELLS["lstm"].gates, ("h", "c", "n", "m"), exponential_step)
 
-PLAIN_CELLS = [*CELLS.values(), rnn_relu, MIXED, EXPONENTIAL]
-"""Gates and unit weights alone."""
+BUILT_IN = [*(cell for cell in CELLS.values() if cell not in DECLARED), rnn_relu]
+"""The built-in cells of gates and unit weights alone."""
+
+PLAIN_CELLS = [*BUILT_IN, MIXED, EXPONENTIAL]
+"""Those, and own ones of that kind."""
 
 ALL_CELLS = [*PLAIN_CELLS, *DECLARED]
 """Those, and cells with matrices, gates without recurrence and inputs that bypass the gates."""

@@ -1,4 +1,6 @@
-"""Cells that use what the built-in ones do not, each beside the same mathematics in straight torch code.
+"""Cells with matrices, bypassing inputs or gates without recurrence, built-in and own.
+
+Each stands beside the same mathematics in straight torch code.
 
 A truth takes the parameters of one direction by their names without `_l0`, x (steps, batch, input_size) and the initial states
 (batch, size), and gives the outputs (steps, batch, size) and the final states.
@@ -10,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gatework.cells import Cell, Names, Operand, log, mean, sigmoid, tanh
+from gatework.cells import CELLS, Cell, Names, Operand, mean, sigmoid, tanh
 
 Parameters = dict[str, Tensor]
 Truth = Callable[[Parameters, Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]
@@ -73,32 +75,48 @@ def multiplicative_truth(p: Parameters, x: Tensor, start: list[Tensor]) -> tuple
     return torch.stack(outputs), [h, c]
 
 
-def time_aware_step(x: Names, r: Names, s: Names, w: Names) -> dict[str, Operand]:
-    """The short-term part of the cell decays with the gap since the last step.
-
-    Baytas et al. 2017, doi:10.1145/3097983.3097997.
-    """
-    short = tanh(w.short @ s.c + w.short_bias)
-    before = s.c - short + short / log(math.e + x.gap)
-    write, keep = sigmoid(x.input + r.input), sigmoid(x.forget + r.forget)
-    c = keep * before + write * tanh(x.candidate + r.candidate)
-    return {"h": sigmoid(x.output + r.output) * tanh(c), "c": c}
-
-
-TIME_AWARE = Cell(
-    "time_aware", "LSTM that knows the gap since the last step", ("input", "forget", "candidate", "output"), ("h", "c"),
-    time_aware_step, ("short_bias",), matrices=("short",), inputs=("gap",),
-)  # fmt: skip
-
-
-def time_aware_truth(p: Parameters, x: Tensor, start: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+def t_lstm_truth(p: Parameters, x: Tensor, start: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Baytas et al. 2017, section 3.1; g(Δt) = 1 / log(e + Δt)."""
     (h, c), outputs = start, []
     for x_t in x:
         sums = x_t[:, :-1] @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
         i, f, g, o = sums.chunk(4, -1)
         short = torch.tanh(c @ p["weight_short"].T + p["unit_short_bias"])
-        c = f.sigmoid() * (c - short + short / torch.log(math.e + x_t[:, -1:])) + i.sigmoid() * g.tanh()
+        adjusted = (c - short) + short * (1 / torch.log(math.e + x_t[:, -1:]))
+        c = f.sigmoid() * adjusted + i.sigmoid() * g.tanh()
         h = o.sigmoid() * c.tanh()
+        outputs.append(h)
+    return torch.stack(outputs), [h, c]
+
+
+def gru_d_truth(p: Parameters, x: Tensor, start: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Che et al. 2018, Methods: z, r and the candidate over the faded state."""
+    (h,), outputs = start, []
+    for x_t in x:
+        reset, update, candidate, decay = (x_t @ p["weight_ih"].T + p["bias_ih"]).chunk(4, -1)
+        faded = torch.exp(-decay.clamp(min=0)) * h
+        r = torch.sigmoid(reset + faded @ p["weight_reset"].T)
+        z = torch.sigmoid(update + faded @ p["weight_update"].T)
+        h = (1 - z) * faded + z * torch.tanh(candidate + (r * faded) @ p["weight_candidate"].T)
+        outputs.append(h)
+    return torch.stack(outputs), [h]
+
+
+def phased_truth(p: Parameters, x: Tensor, start: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Neil, Pfeiffer and Liu 2016, section 2, in the paper's own tau, s and r_on."""
+    (h, c), outputs = start, []
+    tau = p["unit_period"].exp()
+    s, r_on = p["unit_shift"] * tau, p["unit_open"].sigmoid()
+    for x_t in x:
+        phase = torch.remainder(x_t[:, -1:] - s, tau) / tau
+        closed = torch.where(phase < r_on, 2 - 2 * phase / r_on, 0.001 * phase)
+        k = torch.where(phase < r_on / 2, 2 * phase / r_on, closed)
+        sums = x_t[:, :-1] @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
+        i, f, g, o = sums.chunk(4, -1)
+        i, f = torch.sigmoid(i + p["unit_input"] * c), torch.sigmoid(f + p["unit_forget"] * c)
+        proposed = f * c + i * g.tanh()
+        shown = torch.sigmoid(o + p["unit_output"] * proposed) * proposed.tanh()
+        h, c = k * shown + (1 - k) * h, k * proposed + (1 - k) * c
         outputs.append(h)
     return torch.stack(outputs), [h, c]
 
@@ -157,7 +175,9 @@ def gapped_truth(p: Parameters, x: Tensor, start: list[Tensor]) -> tuple[Tensor,
 DECLARED: dict[Cell, Truth] = {
     RESET_BEFORE: reset_before_truth,
     MULTIPLICATIVE: multiplicative_truth,
-    TIME_AWARE: time_aware_truth,
+    CELLS["t_lstm"]: t_lstm_truth,
+    CELLS["gru_d"]: gru_d_truth,
+    CELLS["phased"]: phased_truth,
     NESTED: nested_truth,
     GAPPED: gapped_truth,
 }

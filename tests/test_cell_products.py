@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis.strategies import integers
 from torch import Tensor
 
-from declared_cells import DECLARED, GAPPED, MULTIPLICATIVE, NESTED, RESET_BEFORE, TIME_AWARE
-from gatework.cells import Cell, Names, less, minimum, sigmoid, tanh, where
+from declared_cells import DECLARED, GAPPED, MULTIPLICATIVE, NESTED, RESET_BEFORE
+from gatework.cells import Cell, Names, less, minimum, sigmoid, t_lstm, tanh, where
 from gatework.cells.equations import canonical_text, cell_of, substitute, trace
 from gatework.cells.gradient import adjoints, product_gradients
 from gatework.cells.graph import Graph
@@ -227,10 +227,10 @@ def test_products_and_inputs_in_words() -> None:
         "h",
     }
     assert "keep = sigmoid(x.keep + r.keep - w.rate * x.gap)" in equations_in_words(GAPPED)
-    assert any(line.count("(w.") == 1 and "@ c'" in line for line in equations_in_words(TIME_AWARE))
-    legend = legend_of(TIME_AWARE)
+    assert any(line.count("(w.") == 1 and "@ c'" in line for line in equations_in_words(t_lstm))
+    legend = legend_of(t_lstm)
     assert "w.short: learned, hidden_size by hidden_size, and @ the matrix product" in legend
-    assert "x.gap: from the input itself, one number for all units" in legend
+    assert "x.elapsed: from the input itself, one number for all units" in legend
     assert "@" not in legend_of(GAPPED)
     assert "w.input, w.forget, w.candidate, w.output: learned" in legend_of(MULTIPLICATIVE)
 
@@ -239,7 +239,7 @@ def test_products_and_inputs_in_words() -> None:
 def test_the_lines_compute_what_the_cell_computes(cell: Cell) -> None:
     given = numbers_for(cell)
     none = torch.empty(0)
-    functions = {name: getattr(torch, name) for name in ("sigmoid", "tanh", "log")}
+    functions = {name: getattr(torch, name) for name in ("sigmoid", "tanh", "relu", "exp", "log", "floor", "where")}
     values: dict[str, object] = {**functions, "mean": lambda a: a.mean(-1, keepdim=True)}
     values |= {"x": Names("gate", given["x"] | given["step"]), "r": Names("gate", given["r"])}
     values["w"] = step_weights(LayerWeights(none, none, unit=given["w"], matrices=given["matrix"]))

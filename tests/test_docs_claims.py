@@ -190,3 +190,11 @@ def test_the_full_training_of_the_tutorial_on_sensors_ends_as_the_page_says(tmp_
         said, measured = (float(re.search(rf"{re.escape(name)} +([\d.]+) \[", text)[1]) for text in (shown, done.stdout))
         # the network differs a little from machine to machine; the baselines only in the last digit
         assert measured == pytest.approx(said, rel=0.15 if name.startswith("LSTM") else 0.02), name
+
+
+def test_the_table_of_cells_lists_every_cell_with_what_it_reads_besides() -> None:
+    from gatework.cells import CELLS
+
+    text = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \|[^|]*\| *([^|]*?) *\|$", text, flags=re.MULTILINE))
+    assert listed == {name: ", ".join(f"`{column}`" for column in cell.inputs) for name, cell in CELLS.items()}

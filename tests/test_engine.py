@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from gatework.cells import CELLS, Cell, Names, lstm, rnn_relu, sigmoid, tanh
+from cells_under_test import BUILT_IN
+from gatework.cells import CELLS, Cell, Names, lstm, sigmoid, tanh
 from gatework.engine import BACKENDS, Backend, LayerWeights, PackedRows, RaggedRows, choose, run_layer, run_rows, trace_layer
 from gatework.engine.choose import REFERENCE
 from gatework.engine.fused import KERNELS, Kernel, run_packed_in_chunks
 from gatework.errors import ConfigError, SlowPath
 from gatework.ragged import Ragged
 
-ALL = [*CELLS.values(), rnn_relu]
+ALL = BUILT_IN
 States = dict[str, Tensor]
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from declared_cells import DECLARED, GAPPED, MULTIPLICATIVE, RESET_BEFORE, TIME_AWARE
-from gatework.cells import Cell
+from declared_cells import DECLARED, GAPPED, MULTIPLICATIVE, RESET_BEFORE
+from gatework.cells import Cell, t_lstm
 from gatework.errors import ConfigError, ShapeError
 from gatework.layers import Recurrent
 from gatework.ragged import Ragged
@@ -131,7 +131,7 @@ def test_parameters_have_torchs_manner_of_names_and_only_the_rows_that_are_used(
         assert 0.5 * bound < float(weight.abs().max()) <= bound, name
     again = made(MULTIPLICATIVE, 3, 5, num_layers=2, bidirectional=True)
     again.load_state_dict(layer.state_dict())
-    timed = made(TIME_AWARE, 3, 5, num_layers=2)
+    timed = made(t_lstm, 3, 5, num_layers=2)
     assert timed.input_size == 4
     assert timed.weight_ih_l0.shape == (20, 3)
     assert timed.weight_ih_l1.shape == (20, 5)
@@ -167,7 +167,7 @@ def test_columns_are_counted() -> None:
     with pytest.raises(ConfigError, match=r"input_size=2 .* last columns are the inputs gap, known; .*input_size=3 or more"):
         Recurrent(GAPPED, 2, 4)
     with pytest.raises(ShapeError, match="has 3 features at each step; this layer has input_size=4"):
-        Recurrent(TIME_AWARE, 4, 5)(torch.zeros(2, 3))
+        Recurrent(t_lstm, 4, 5)(torch.zeros(2, 3))
 
 
 def test_untouched_layers_hand_their_parameters_to_the_engine_as_they_are() -> None:

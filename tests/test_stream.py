@@ -10,13 +10,13 @@ import gatework.layers as ours
 from gatework.errors import ConfigError, ShapeError
 from gatework.layers.stream import Stream
 
-CELLS = ["lstm", "gru", "peephole", "layernorm"]
+CELLS = ["lstm", "gru", "peephole", "layernorm", "gru_d", "t_lstm", "phased"]
 
 
 def layer_and_steps(cell: str, batch: int | None) -> tuple[ours.RecurrentStack, Tensor]:
-    """Two layers, and 7 steps for them: (7, batch, 3), or (7, 3)."""
+    """Two layers, and 7 steps for them, none negative, as times are: (7, batch, 3), or (7, 3)."""
     torch.manual_seed(0)
-    return ours.Recurrent(cell, 3, 5, num_layers=2), torch.randn(7, 3) if batch is None else torch.randn(7, batch, 3)
+    return ours.Recurrent(cell, 3, 5, num_layers=2), torch.rand(7, 3) if batch is None else torch.rand(7, batch, 3)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -26,13 +26,16 @@ from gatework.cells.functions import (
     where,
 )
 from gatework.cells.gru import gru
+from gatework.cells.gru_d import gru_d
 from gatework.cells.layernorm import layernorm
 from gatework.cells.lstm import lstm
 from gatework.cells.peephole import peephole
+from gatework.cells.phased import phased
 from gatework.cells.rnn import rnn, rnn_relu
+from gatework.cells.t_lstm import t_lstm
 from gatework.errors import ConfigError, nearest
 
-CELLS: dict[str, Cell] = {cell.name: cell for cell in (lstm, gru, rnn, peephole, layernorm)}
+CELLS: dict[str, Cell] = {cell.name: cell for cell in (lstm, gru, rnn, peephole, layernorm, gru_d, t_lstm, phased)}
 """Every cell that has a name for users. `rnn_relu` stands outside: it is a form of `rnn` that `gatework.RNN` offers."""
 
 
@@ -46,7 +49,7 @@ def find_cell(cell: str | Cell) -> Cell:
 
 
 __all__ = [
-    "ACTIVATIONS", "CELLS", "Cell", "Names", "Operand", "Step", "exp", "find_cell", "floor", "gru", "hard_sigmoid",
-    "layernorm", "less", "linear", "log", "log1p", "lstm", "maximum", "mean", "minimum", "peephole", "relu", "rnn",
-    "rnn_relu", "sigmoid", "softplus", "sqrt", "tanh", "where",
+    "ACTIVATIONS", "CELLS", "Cell", "Names", "Operand", "Step", "exp", "find_cell", "floor", "gru", "gru_d",
+    "hard_sigmoid", "layernorm", "less", "linear", "log", "log1p", "lstm", "maximum", "mean", "minimum", "peephole", "phased",
+    "relu", "rnn", "rnn_relu", "sigmoid", "softplus", "sqrt", "t_lstm", "tanh", "where",
 ]  # fmt: skip

@@ -50,7 +50,7 @@ class Cell:
     states: in the order in which layers return them; the first is `h`, the output, which the recurrent product reads.
     step: the equations, straight-line arithmetic with the functions of `cells.functions`.
     unit_weights: names of weights of shape (hidden_size,), e.g. peepholes.
-    unit_start: unit weights that start at a number instead of being drawn.
+    unit_start: unit weights that start at a number, or are drawn evenly from (low, high), instead of like the other weights.
     initial_bias: gates whose input bias starts at a number instead of being drawn (their recurrent bias then starts at 0).
     paper: where the equations come from.
     matrices: names of learned matrices (hidden_size, hidden_size), for products inside the step: `w.NAME @ (reset * s.h)`.
@@ -69,7 +69,7 @@ class Cell:
     unit_weights: tuple[str, ...] = ()
     initial_bias: Mapping[str, float] = field(default_factory=dict, hash=False)
     paper: str = ""
-    unit_start: Mapping[str, float] = field(default_factory=dict, hash=False)
+    unit_start: Mapping[str, float | tuple[float, float]] = field(default_factory=dict, hash=False)
     matrices: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     shared_gates: tuple[str, ...] = ()

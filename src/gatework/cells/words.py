@@ -108,8 +108,9 @@ def legend_of(cell: Cell) -> str:
     names = ", ".join(f"x.{name}" for name in cell.inputs)
     weights += f"; {names}: from the input itself, one number for all units" if names else ""
     parts = "; u1, u2, …: what is used more than once" if any("u1" in line for line in equations_in_words(cell)) else ""
+    recurrence = "r.gate = U_gate · h' + bias; " if cell.recurrent_gates else ""
     return (
-        "x.gate = W_gate · input + bias; r.gate = U_gate · h' + bias; "
+        f"x.gate = W_gate · input + bias; {recurrence}"
         f"{', '.join(state + chr(39) for state in cell.states)}: one step ago{weights}{parts}; * is unit by unit."
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gatework import __version__
+from gatework.cells import Cell
 from gatework.cli import show
 
 PACKAGES = (
@@ -84,15 +85,27 @@ def show_cell(name: str) -> None:
     rows = [
         ("states", f"{', '.join(cell.states)}; {cell.states[0]} is the output"),
         ("gates", f"{', '.join(cell.gates)}, in the order of the weight matrices' blocks"),
-        ("weights", f"{len(cell.gates)} · hidden_size rows for the input and for the recurrence, and two biases"),
+        ("weights", weights_in_words(cell)),
     ]
     if cell.unit_weights:
         rows.append(("unit weights", ", ".join(cell.unit_weights)))
+    if cell.matrices:
+        rows.append(("matrices", f"{', '.join(cell.matrices)}, hidden_size by hidden_size, inside the step"))
+    if cell.inputs:
+        rows.append(("inputs", f"{', '.join(cell.inputs)}: the last of the layer's columns, past the gates"))
     show.pairs([*rows, *engines_of(name), ("paper", cell.paper)])
     show.heading("Equations")
     show.code("\n".join(equations_in_words(cell)))
     show.say()
     show.paragraph(legend_of(cell))
+
+
+def weights_in_words(cell: Cell) -> str:
+    """How many rows the weights of the gates have."""
+    of_input, of_recurrence = len(cell.gates), len(cell.recurrent_gates)
+    if of_input == of_recurrence:
+        return f"{of_input} · hidden_size rows for the input and for the recurrence, and two biases"
+    return f"{of_input} · hidden_size rows for the input, {of_recurrence} · hidden_size for the recurrence, each with its bias"
 
 
 def compiled_here() -> list[tuple[str, str]]:
@@ -135,6 +148,7 @@ def engine_reasons(cell: str) -> dict[str, str | None]:
     weights = LayerWeights(
         torch.zeros(rows, 1), torch.zeros(rows, 1), torch.zeros(rows), torch.zeros(rows),
         unit={name: torch.zeros(1) for name in declared.unit_weights},
+        matrices={name: torch.zeros(1, 1) for name in declared.matrices},
     )  # fmt: skip
-    given = RaggedRows(Ragged.one(torch.zeros(2, 1)))
+    given = RaggedRows(Ragged.one(torch.zeros(2, 1 + len(declared.inputs))))
     return {backend.name: backend.why_not(declared, given, (weights,)) for backend in BACKENDS}

@@ -1,7 +1,8 @@
 """torch modules: recurrent stacks over any cell, drop-ins for torch's own."""
 
 from gatework.layers.attention import AttentionPooling
+from gatework.layers.decay import Decay
 from gatework.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from gatework.layers.stack import RecurrentStack, Trace
 
-__all__ = ["GRU", "LSTM", "RNN", "AttentionPooling", "Recurrent", "RecurrentStack", "Trace"]
+__all__ = ["GRU", "LSTM", "RNN", "AttentionPooling", "Decay", "Recurrent", "RecurrentStack", "Trace"]

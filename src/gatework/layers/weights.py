@@ -85,9 +85,12 @@ class WeightForm:
         return matrix if self.recurrent_blocks == 1 else block_diagonal(matrix, self.hidden_size, self.recurrent_blocks)
 
     def start(self, parameters: Mapping[str, Tensor]) -> None:
-        """Sets in place what the cell starts at a number: unit weights, and the biases of some gates. Call without gradients."""
+        """Sets in place what the cell starts in a way of its own: unit weights, the biases of gates. Call without gradients."""
         for name, value in self.cell.unit_start.items():
-            parameters[f"unit {name}"].fill_(value)
+            if isinstance(value, tuple):
+                parameters[f"unit {name}"].uniform_(*value)
+            else:
+                parameters[f"unit {name}"].fill_(value)
         for field, rows in (("input_bias", self.input_rows()), ("recurrent_bias", self.recurrent_rows())):
             if field not in parameters:
                 continue
