@@ -14,7 +14,7 @@ from gatework.errors import ConfigError, DataError
 from gatework.train import Request
 from small_runs import sites, trained, waves
 
-QUICK = Request(target=("load", "temp"), time="when", horizon=5, window=12, hidden_size=6, epochs=1, batch_size=32)
+QUICK = Request(target=("temp", "load"), time="when", horizon=5, window=12, hidden_size=6, epochs=1, batch_size=32)
 
 
 def gappy(count: int = 260) -> pl.DataFrame:

@@ -72,8 +72,8 @@ def _plain_column(column: pl.Series, name: str) -> pl.Series:
     dtype = column.dtype
     if dtype.is_integer() and (dtype != pl.UInt64 or (column.max() or 0) < 2**63):  # type: ignore[operator]
         return column.cast(pl.Int64)
-    if dtype == pl.Float64 and np.isnan(column.to_numpy()).sum() == column.null_count():
-        return column  # a gap is null, which numpy shows as NaN; nothing else is one
+    if dtype in (pl.Float64, pl.Float32) and np.isnan(column.to_numpy()).sum() == column.null_count():
+        return column.cast(pl.Float64)  # a gap is null, which numpy shows as NaN; nothing else is one
     if dtype.is_float() or dtype.is_decimal() or dtype in (pl.UInt64, pl.Null):
         return column.cast(pl.Float64).fill_nan(None)
     if dtype == pl.Duration:

@@ -45,9 +45,12 @@ class LiveForecast:
         features = np.concatenate([prepared.inputs, prepared.future], axis=1)
         rows = np.concatenate([features, np.repeat(prepared.static, len(features), axis=0)], axis=1)
         self.carries_state = can_be_quick(plan.model, network.head)
-        self._scales = [field.scale for field in record.fields if field.role == "target"]
+        fitted = {field.name: field.scale for field in record.fields if field.role == "target"}
+        scales = [fitted[name] for name in record.targets]
+        self._mean, self._std = np.array([scale.mean for scale in scales]), np.array([scale.std for scale in scales])
+        self._logs = [(number, scale) for number, scale in enumerate(scales) if scale.is_log]
         self._rows = Rolling(self.window, rows.shape[1])
-        self._ahead: list[list[float]] = []
+        self._ahead = Rolling(self.horizon, prepared.future.shape[1])
         self._ahead_from: datetime | None = None
         if self.carries_state:
             self._start_carrying(entry, rows)
@@ -104,7 +107,10 @@ class LiveForecast:
             with torch.inference_mode():
                 inputs = Ragged(values, torch.tensor([0, self.window]))
                 scaled = self.trained.network(inputs, torch.from_numpy(future)[None])[0].numpy()
-        return np.stack([scale.inverse(scaled[:, number]) for number, scale in enumerate(self._scales)], axis=-1)
+        values: npt.NDArray[np.float64] = scaled * self._std + self._mean
+        for number, scale in self._logs:
+            values[:, number] = scale.inverse(scaled[:, number])
+        return values
 
     def _advance(self, time: datetime | None) -> None:
         if self.time is None or self.step is None:
@@ -131,15 +137,15 @@ class LiveForecast:
         if not self.encoder.periods:
             return np.zeros((self.horizon, 0), dtype=np.float32)
         self._look_ahead()
-        return np.array(self._ahead, dtype=np.float32)
+        return self._ahead.all()
 
     def _look_ahead(self) -> None:
         """The calendar of the horizon; one step on, only its last row is new."""
-        if self._ahead and self.step is not None and self._ahead_from is not None and self.time == self._ahead_from + self.step:
-            self._ahead.pop(0)
-            self._ahead.append(self.encoder.encode_known({}, self._stamp(self.horizon)))
-        elif self._ahead_from != self.time or not self._ahead:
-            self._ahead = [self.encoder.encode_known({}, self._stamp(number)) for number in range(1, self.horizon + 1)]
+        if self.time == self._ahead_from:
+            return
+        is_next = self._ahead_from is not None and self.step is not None and self.time == self._ahead_from + self.step
+        for number in [self.horizon] if is_next else range(1, self.horizon + 1):
+            self._ahead.add(np.array(self.encoder.encode_known({}, self._stamp(number)), dtype=np.float32))
         self._ahead_from = self.time
 
     def _stamp(self, number: int) -> datetime | None:

@@ -2,17 +2,14 @@
 
 import numpy as np
 import numpy.typing as npt
-import scipy.special
+import torch
 from torch import Tensor, nn
 
 from gatework.runs import ModelPlan
-from gatework.tasks.forecasters.direct import DirectDecoder
+from gatework.tasks.forecasters.direct import CONTEXT_SIZE, DirectDecoder
 from gatework.tasks.forecasters.head import ForecastHead
 
 Float32Array = npt.NDArray[np.float32]
-
-
-SQRT_HALF = np.float32(2**-0.5)
 
 
 def can_be_quick(plan: ModelPlan, head: object) -> bool:
@@ -37,7 +34,8 @@ class QuickHead:
             assert isinstance(first, nn.Linear)
             assert isinstance(second, nn.Linear)
             self.context = (numbers(decoder.context.weight), numbers(decoder.context.bias))
-            self.hidden = (numbers(first.weight).T.copy(), numbers(first.bias))
+            told = numbers(first.weight).T.copy()
+            self.hidden = (told[:CONTEXT_SIZE].copy(), told[CONTEXT_SIZE:].copy(), numbers(first.bias))
             self.correction = (numbers(second.weight).T.copy(), numbers(second.bias))
 
     def read(self, state: Float32Array, recent: Float32Array, future: Float32Array) -> Float32Array:
@@ -53,9 +51,9 @@ class QuickHead:
         if self.context is None:
             return output
         context = (self.context[0] @ state + self.context[1]).reshape(self.horizon, -1)
-        hidden: Float32Array = np.concatenate([context, future], axis=1) @ self.hidden[0] + self.hidden[1]
-        hidden *= np.float32(0.5) * (1 + scipy.special.erf(hidden * SQRT_HALF))
-        corrected: Float32Array = output + hidden @ self.correction[0] + self.correction[1]
+        hidden: Float32Array = context @ self.hidden[0] + (future @ self.hidden[1] + self.hidden[2])
+        active = nn.functional.gelu(torch.from_numpy(hidden)).numpy()  # NumPy has no error function
+        corrected: Float32Array = output + (active @ self.correction[0] + self.correction[1])
         return corrected
 
 
