@@ -100,12 +100,13 @@ class LiveForecast:
         Raises DataError when something is not planned for every step.
         """
         future = self._future(known)
+        scaled: npt.NDArray[np.floating]
         if self.carries_state:
             scaled = self._head.read(self._state_array, self._rows.all(), future)
         else:
-            values = torch.from_numpy(self._rows.all().copy())
+            window = torch.from_numpy(self._rows.all().copy())
             with torch.inference_mode():
-                inputs = Ragged(values, torch.tensor([0, self.window]))
+                inputs = Ragged(window, torch.tensor([0, self.window]))
                 scaled = self.trained.network(inputs, torch.from_numpy(future)[None])[0].numpy()
         values: npt.NDArray[np.float64] = scaled * self._std + self._mean
         for number, scale in self._logs:
