@@ -1,6 +1,8 @@
 """Baselines against loops that do the same row by row, and against scikit-learn."""
 
 import datetime
+import re
+import sys
 
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
-from gatework.errors import DataError
+from gatework.errors import DataError, MissingExtra
 from gatework.tasks.baselines import (
     Climatology,
     climatology,
+    drift,
+    fit_dlinear,
     last_value,
     logistic_on_summary,
     majority_class,
@@ -25,7 +29,9 @@ from gatework.tasks.baselines import (
     summary_features,
     training_mean,
 )
+from gatework.tasks.baselines import classical as classical_module
 from gatework.tasks.baselines import ridge as ridge_module
+from gatework.tasks.baselines.dlinear import decomposed
 
 FALLBACK = np.array([-7.0, -8.0])
 
@@ -77,6 +83,27 @@ def test_last_value_and_seasonal_naive_are_what_a_loop_over_rows_finds(lengths, 
             assert season[i, :, k].tolist() == expected
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 20), min_size=1, max_size=4).filter(any),
+    missing=st.floats(0, 0.9),
+    seed=st.integers(0, 10**6),
+)
+def test_drift_is_the_line_through_the_first_and_the_last_value_of_the_series(lengths, missing, seed):
+    raw, offsets, origin = series(lengths, missing, seed)
+    found = drift(raw, offsets, origin, 4, FALLBACK)
+    for i, row in enumerate(origin):
+        start = offsets[np.searchsorted(offsets, row, side="right") - 1]
+        for k in range(2):
+            seen = [at for at in range(start, row) if not np.isnan(raw[at, k])]
+            if not seen:
+                expected = [FALLBACK[k]] * 4
+            else:
+                slope = (raw[seen[-1], k] - raw[seen[0], k]) / (seen[-1] - seen[0]) if len(seen) > 1 else 0.0
+                expected = [raw[seen[-1], k] + slope * (row + step - seen[-1]) for step in range(4)]
+            np.testing.assert_allclose(found[i, :, k], expected, rtol=1e-9, atol=1e-9)
+
+
 def test_no_baseline_looks_at_the_rows_that_it_forecasts():
     raw, offsets, _ = series([60], 0.1, 0)
     origin, future = np.array([40]), raw.copy()
@@ -84,6 +111,7 @@ def test_no_baseline_looks_at_the_rows_that_it_forecasts():
     keys, is_train = position_keys(offsets, 7)[0], np.arange(60) < 40
     for predict in (
         lambda values: last_value(values, offsets, origin, 9, FALLBACK),
+        lambda values: drift(values, offsets, origin, 9, FALLBACK),
         lambda values: seasonal_naive(values, offsets, origin, 9, 7, FALLBACK),
         lambda values: climatology(values, offsets, origin, 9, keys, is_train),
     ):
@@ -232,3 +260,90 @@ def test_ridge_on_summary_recovers_a_linear_target_with_missing_values():
     np.testing.assert_allclose(fitted.predict(features), targets, atol=1e-3)  # the penalty shrinks a little
     train[:, 0] = np.nan
     assert ridge_on_summary(features, train) is None
+
+
+def channel_windows(count=300, window=30, horizon=4, targets=2, seed=0):
+    """Windows of two series of their own level, and what comes after."""
+    generator = np.random.default_rng(seed)
+    steps = np.arange(count + window + horizon)
+    values = np.stack(
+        [np.sin(steps / (4 + k)) + 0.1 * generator.normal(size=len(steps)).cumsum() for k in range(targets)], axis=1
+    )
+    whole = np.lib.stride_tricks.sliding_window_view(values, window + horizon, axis=0)[:count].swapaxes(1, 2).astype(np.float32)
+    return whole[:, :window], whole[:, window:]
+
+
+def test_the_trend_is_a_moving_average_with_repeated_ends_and_nothing_is_lost():
+    rows = np.random.default_rng(0).normal(5, 2, (3, 41)).astype(np.float32)
+    parts = decomposed(rows)
+    padded = np.concatenate([rows[:, :1].repeat(12, 1), rows, rows[:, -1:].repeat(12, 1)], axis=1)
+    for step in (0, 7, 20, 40):
+        np.testing.assert_allclose(parts[:, step, 0], padded[:, step : step + 25].mean(1), rtol=1e-5)  # float32
+    np.testing.assert_allclose(parts.sum(2), rows, rtol=1e-5, atol=1e-5)
+
+
+def test_dlinear_is_ridge_on_both_parts_with_weights_that_all_targets_share():
+    past, future = channel_windows()
+    fitted = fit_dlinear(lambda index: (past[index], future[index]), len(past), 2)
+    rows = np.concatenate([decomposed(past[..., k]).reshape(len(past), -1) for k in (0, 1)])
+    answers = np.concatenate([future[..., k] for k in (0, 1)])
+    expected = Ridge(fitted.layers.alpha).fit(rows.astype(np.float64), answers).predict(rows)
+    found = fitted.predict(past)
+    assert found.shape == (300, 4, 2)
+    for k in (0, 1):
+        np.testing.assert_allclose(found[..., k], expected[300 * k : 300 * (k + 1)], rtol=1e-3, atol=1e-3)  # float32 products
+    swapped = fitted.predict(past[..., ::-1])
+    np.testing.assert_array_equal(swapped[..., ::-1], found)
+    assert np.mean((found - future) ** 2) < 0.3 * np.mean((past[:, -1:] - future) ** 2)
+
+
+class FakeModels:
+    """Stands for statsforecast: a method that repeats the mean of what it sees, and writes down what that was."""
+
+    def __init__(self):
+        self.seen = []
+        seen = self.seen
+
+        class Mean:
+            def __init__(self, season_length):
+                self.season = season_length
+
+            def forecast(self, y, h):
+                seen.append((tuple(y), self.season))
+                if len(y) < 4:
+                    raise ValueError("too short")
+                return {"mean": np.full(h, y.mean())}
+
+        self.AutoETS = self.AutoTheta = self.AutoARIMA = Mean
+
+
+def test_classical_methods_see_the_past_of_their_own_series_and_are_asked_at_evenly_spaced_windows(monkeypatch):
+    fake = FakeModels()
+    monkeypatch.setattr(classical_module, "import_models", lambda: fake)
+    monkeypatch.setitem(classical_module.CLASSICAL, "ARIMA", ("AutoARIMA", 4))
+    filled = np.arange(80.0)[:, None]
+    offsets, origin = np.array([0, 50, 80]), np.concatenate([np.arange(20, 48), np.arange(52, 78)])
+    found = classical_module.classical_forecasts("ARIMA", filled, offsets, origin, 3, 6)
+    assert np.flatnonzero(found.answered).tolist() == [6, 20, 33, 47]
+    for window in np.flatnonzero(found.answered):
+        past = filled[0 if origin[window] < 50 else 50 : origin[window], 0]
+        assert (past.tolist(), 6 if len(past) >= 15 else 1) in [(list(y), season) for y, season in fake.seen]
+        assert (found.values[window] == past.mean()).all()
+    assert np.isnan(found.values[~found.answered]).all()
+    whole = classical_module.classical_forecasts("ETS", filled, offsets, np.array([2, 52]), 3, 6)
+    assert whole.values[:, :, 0].tolist() == [[1.0] * 3, [51.0] * 3]  # too short for the method: the last value
+
+
+def test_classical_methods_without_their_package_name_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "statsforecast", None)
+    with pytest.raises(MissingExtra, match=re.escape('pip install "gatework[classical]"')):
+        classical_module.import_models()
+
+
+def test_theta_finds_a_season_through_statsforecast():
+    pytest.importorskip("statsforecast", reason="the extra [classical] is not installed")
+    season = np.array([0.0, 3.0, -2.0, 1.0])
+    filled = (10 + np.tile(season, 15) + 0.05 * np.arange(60))[:, None]
+    found = classical_module.classical_forecasts("Theta", filled[:56], np.array([0, 56]), np.array([56]), 4, 4)
+    # without the season the miss would be 3; Theta multiplies by it, and the series adds it
+    assert np.abs(found.values[0, :, 0] - filled[56:, 0]).max() < 0.5

@@ -13,6 +13,8 @@ from gatework.evaluate import compare_runs, evaluate_run
 from gatework.evaluate.run import describe
 from gatework.model import load_weights
 from gatework.runs import Evaluation, Manifest, Plan, RunFolder, SplitRecord
+from gatework.tasks import forecast_baselines
+from gatework.tasks.baselines import Classical
 from gatework.train import Request
 from refusals import refusal
 from small_runs import CLASSES, QUICK, latches, means, sites, trained, waves
@@ -101,7 +103,7 @@ def test_the_simple_baselines_are_those_of_a_slow_loop(data, evaluation, rows):
     table = {row.name: row.scores["MAE"].value for row in evaluation.rows}
     for name, predicted in answers.items():
         assert table[name] == pytest.approx(np.abs(np.array(truth) - np.array(predicted)).mean(), rel=1e-9), name
-    assert list(table) == ["LSTM", *answers, "ridge on the window"]
+    assert list(table) == ["LSTM", *answers, "drift", "DLinear", "ridge on the window"]
 
 
 def test_the_model_is_described_in_words(run):
@@ -284,3 +286,23 @@ def test_runs_of_different_tasks_are_not_compared(run, tmp_path):
     evaluate_run(other, data=data)
     evaluate_run(run)
     assert "different questions: forecast, regress" in refusal(lambda: compare_runs([run, other]), ConfigError)
+
+
+def test_a_baseline_that_was_run_in_part_is_compared_on_its_own_windows(run, monkeypatch):
+    def mean_of_the_past(name, filled, offsets, origin, horizon, period):
+        answered = np.arange(len(origin)) % 7 == 3
+        values = np.where(answered[:, None, None], np.full((len(origin), horizon, 1), filled[:300].mean()), np.nan)
+        return Classical(name, values, answered, 100)
+
+    monkeypatch.setattr(forecast_baselines, "classical_forecasts", mean_of_the_past)
+    evaluation = evaluate_run(run, classical=True)
+    rows = pl.read_parquet(run.file("predictions.parquet"))
+    row = next(row for row in evaluation.rows if row.name == "ETS")
+    assert row.num_samples == len(range(3, 70, 7))
+    table = rows.with_columns((pl.int_range(rows.height) // 3).alias("window")).filter(pl.col("window") % 7 == 3)
+    ours = (table["truth"] - table["prediction"]).abs().mean()
+    note = next(note for note in evaluation.notes if note.startswith("ETS was run on 10 of 70 windows"))
+    assert f"LSTM has {ours:.4g}" in note
+    assert f"MAE {row.scores['MAE'].value:.4g}" in note
+    assert "ETS" not in evaluation.verdict[0].partition("best baseline")[2].partition(",")[0]
+    evaluate_run(run)

@@ -16,7 +16,7 @@ from gatework.report.figures import draw
 from gatework.report.markup import slug
 from gatework.report.palette import Looks
 from gatework.report.sections.verdict import best_names
-from gatework.runs import Evaluation, Line, LinesFigure, MetricInfo, RunFolder, SourceFile
+from gatework.runs import Evaluation, Line, LinesFigure, MetricInfo, RunFolder, SourceFile, leaderboard
 from report_runs import (
     FORECAST_METRICS,
     forecast_evaluation,
@@ -107,7 +107,7 @@ def test_the_report_stays_small(any_run: RunFolder) -> None:
 def test_every_number_of_the_table_is_the_evaluations(any_run: RunFolder) -> None:
     evaluation = any_run.read("evaluation.json", Evaluation)
     page = Page(any_run.read_text("report.html"))
-    scores = [row.scores[metric.name] for row in evaluation.rows for metric in evaluation.metrics]
+    scores = [row.scores[metric.name] for row in leaderboard(evaluation) for metric in evaluation.metrics]
     expected = [
         number
         for score in scores

@@ -1,4 +1,4 @@
-"""An evaluation as a table: the model beside its baselines, each score with its interval, and in words who wins."""
+"""An evaluation as a table: the best first, each score with its interval, and in words who wins."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -7,20 +7,24 @@ from gatework.cli import show
 from gatework.report.numbers import column_decimals, fixed, whole
 
 if TYPE_CHECKING:
-    from gatework.runs import Evaluation, MetricInfo, Score
+    from gatework.runs import Evaluation, MetricInfo, Score, ScoreRow
 
 PART_NAMES = {"train": "the training part", "validation": "the validation part", "test": "the test part", "new": "other data"}
 
 
 def show_evaluation(evaluation: "Evaluation") -> None:
     """The table, the verdict and the notes. `*` marks the best value of a column."""
+    from gatework.runs import leaderboard
+
     unit = "windows" if evaluation.task == "forecast" else "sequences"
     show.heading(f"Scores on {PART_NAMES[evaluation.part]}: {whole(evaluation.num_samples)} {unit}")
     header = ["", *(metric_title(metric) for metric in evaluation.metrics)]
-    columns = [score_column([row.scores.get(metric.name) for row in evaluation.rows], metric) for metric in evaluation.metrics]
-    names = [f"{row.name} (this model)" if row.kind == "model" else row.name for row in evaluation.rows]
+    rows = leaderboard(evaluation)
+    may_win = [not row.num_samples for row in rows]
+    columns = [score_column([row.scores.get(metric.name) for row in rows], metric, may_win) for metric in evaluation.metrics]
+    names = [row_name(row, evaluation.num_samples) for row in rows]
     show.wide_table(header, [[name, *(column[i] for column in columns)] for i, name in enumerate(names)])
-    show.paragraph(f"[low, high]: 95 % interval; the bootstrap draws {evaluation.resampled}. *: best of its column.")
+    show.paragraph(f"[low, high]: 95 % interval; the bootstrap draws {evaluation.resampled}. *: best of its column. Best first.")
     show.say()
     for sentence in evaluation.verdict:
         show.paragraph(sentence)
@@ -29,19 +33,28 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         show.bullets(evaluation.notes)
 
 
+def row_name(row: "ScoreRow", num_samples: int) -> str:
+    """What a row is called; of one that was not run on all samples, on how many."""
+    if row.kind == "model":
+        return f"{row.name} (this model)"
+    return f"{row.name} ({row.num_samples} of {num_samples})" if row.num_samples else row.name
+
+
 def metric_title(metric: "MetricInfo") -> str:
     """A metric's name with its unit."""
     unit = metric.unit if metric.unit.startswith("(") else f"({metric.unit})"
     return f"{metric.name} {unit}" if metric.unit else metric.name
 
 
-def score_column(scores: Sequence["Score | None"], metric: "MetricInfo") -> list[str]:
-    """One column of the table, its decimals agreed on; the best value is marked."""
-    values = [score.value for score in scores if score is not None and score.value is not None]
-    decimals = column_decimals(values)
-    best = (min if metric.better == "lower" else max)(values, default=None)
+def score_column(scores: Sequence["Score | None"], metric: "MetricInfo", may_win: Sequence[bool]) -> list[str]:
+    """One column of the table, its decimals agreed on; the best value is marked, of the rows that were run on all samples."""
+    values = [None if score is None else score.value for score in scores]
+    decimals = column_decimals([value for value in values if value is not None])
+    contenders = [value for value, may in zip(values, may_win, strict=True) if may and value is not None]
+    best = (min if metric.better == "lower" else max)(contenders, default=None)
     return [
-        score_text(score, decimals, score is not None and score.value is not None and score.value == best) for score in scores
+        score_text(score, decimals, may and value is not None and value == best)
+        for score, value, may in zip(scores, values, may_win, strict=True)
     ]
 
 

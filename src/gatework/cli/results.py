@@ -31,6 +31,7 @@ def evaluate(
         str, typer.Option(metavar="PART", help="test, validation or train, without DATA. [test]", show_default=False)
     ] = "test",
     labels: Labels = None,
+    classical: Annotated[bool, typer.Option("--classical", help="Also ETS, Theta and ARIMA: a minute or more.")] = False,
 ) -> None:
     """Score a run beside its baselines, or on other data.
 
@@ -44,7 +45,7 @@ def evaluate(
         raise ConfigError(
             f"--part is '{part}'; expected one of {', '.join(PARTS)}. {nearest(part, PARTS)} Leave it out for test."
         )
-    evaluation = evaluate_run(run, source_of(data), part=cast(Part, part), labels=labels)
+    evaluation = evaluate_run(run, source_of(data), part=cast(Part, part), labels=labels, classical=classical)
     show_evaluation(evaluation)
     if evaluation.part != "test":
         show.heading("Saved")

@@ -32,6 +32,7 @@ Config = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the table only.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write no report.html.")]
+Classical = Annotated[bool, typer.Option("--classical", help="Also ETS, Theta and ARIMA: a minute or more.")]
 
 DEMOS: dict[str, tuple[str, dict[str, object]]] = {
     "forecast": ("bundled:beijing-air", {"target": "pm2.5", "horizon": 24}),
@@ -47,6 +48,7 @@ def train(
     out: Out = None,
     quiet: Quiet = False,
     no_report: NoReport = False,
+    classical: Classical = False,
     *,
     asked: Mapping[str, object],
 ) -> None:
@@ -58,8 +60,12 @@ def train(
               gatework train data.csv --target load --horizon 24 --known-future holiday
     """
     request = make_request_from(asked, config)
+    if classical:
+        from gatework.tasks.baselines import import_models
+
+        import_models()  # what is missing is said before the training, not after it
     run = train_in_view(data, request, out, quiet)
-    show_result(run, quiet, has_report=not no_report)
+    show_result(run, quiet, has_report=not no_report, classical=classical)
     show_what_next(run, quiet)
 
 
@@ -197,12 +203,14 @@ def stopped(folder: "RunFolder", last_epoch: int) -> typer.Exit:
     return typer.Exit(INTERRUPTED)
 
 
-def show_result(run: "RunFolder", quiet: bool, *, has_report: bool, data: list[str] | None = None) -> None:
+def show_result(
+    run: "RunFolder", quiet: bool, *, has_report: bool, data: list[str] | None = None, classical: bool = False
+) -> None:
     """Score the run, write its report, show the table and where everything is."""
     from gatework.cli.evaluation import show_evaluation
     from gatework.evaluate import evaluate_run
 
-    evaluation = evaluate_run(run, source_of(data))
+    evaluation = evaluate_run(run, source_of(data), classical=classical)
     report = write_it(run) if has_report else None
     show_evaluation(evaluation)
     if not quiet:

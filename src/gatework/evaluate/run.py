@@ -13,10 +13,11 @@ from gatework.data.bundled import unit_of
 from gatework.data.dataset import Dataset, Source, open_dataset, open_other, own_data, rows_in_common
 from gatework.data.samples import Batch
 from gatework.errors import ConfigError, RunError
-from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_units, gain, sequence_units
+from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_units, sequence_units
+from gatework.evaluate.partial import gains_over_baselines, partial_notes
 from gatework.evaluate.verdict import verdict
 from gatework.model import SequenceModel, TrainedModel, load_trained
-from gatework.runs import Evaluation, Manifest, Part, Plan, RunFolder, Score, ScoreRow, atomic_write, file_sha256
+from gatework.runs import Evaluation, Manifest, Part, Plan, RunFolder, ScoreRow, atomic_write, file_sha256
 from gatework.tasks.task import Answer, Case, Samples, Task
 
 BATCH_SIZE = 512
@@ -25,13 +26,19 @@ SEED = 0
 
 
 def evaluate_run(
-    run: RunFolder | Path | str, data: Source | None = None, part: Part = "test", labels: Source | None = None
+    run: RunFolder | Path | str,
+    data: Source | None = None,
+    part: Part = "test",
+    labels: Source | None = None,
+    *,
+    classical: bool = False,
 ) -> Evaluation:
     """Judge a trained run on its test part (or another one) and write evaluation.json and predictions.parquet.
 
     data: the run's own data, when it was a frame in memory or has moved; or other data of the same form: then all of it is judged
         (part "new"), and the baselines still learn from the run's own training part.
     labels: the labels table of the other data, when the run was trained with one.
+    classical: ETS, Theta and ARIMA too, beside a forecast: a minute or more. Raises MissingExtra without statsforecast.
     Raises RunError when the training has not finished or the folder is damaged; DataError when the data does not fit.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
@@ -43,7 +50,7 @@ def evaluate_run(
         )
     trained, sha256 = load_trained(folder)
     own, other = open_both(folder, data, labels)
-    judged = predict_and_judge(trained, own, other or own, "new" if other else part)
+    judged = predict_and_judge(trained, own, other or own, "new" if other else part, classical=classical)
     notes = (*judged.evaluation.notes, *trained_on_note(own, other)) if other else judged.evaluation.notes
     evaluation = judged.evaluation.model_copy(update={"model_sha256": sha256, "notes": notes})
     write_scores(folder, evaluation, judged.predictions)
@@ -64,12 +71,14 @@ class Judged:
     predictions: pl.DataFrame
 
 
-def predict_and_judge(trained: TrainedModel, own: Dataset, other: Dataset, part: Part | Literal["new"]) -> Judged:
+def predict_and_judge(
+    trained: TrainedModel, own: Dataset, other: Dataset, part: Part | Literal["new"], *, classical: bool = False
+) -> Judged:
     """The model on one part of `other`; own: the data that it was trained on, from which the baselines learn."""
     judged = trained.task.samples(other.prepared, other.split, "test" if part == "new" else part)
     outputs = network_outputs(trained.network, judged)
     model = Answer(model_name(trained.plan), describe(trained.plan), trained.task.decode(outputs, trained.preparation))
-    evaluation, resampled = judge(trained, own, judged, model, part)
+    evaluation, resampled = judge(trained, own, judged, model, part, classical=classical)
     return Judged(evaluation, resampled, trained.task.predictions(other.prepared, judged, model.values))
 
 
@@ -140,7 +149,7 @@ def describe(plan: Plan) -> str:
 
 
 def judge(
-    trained: TrainedModel, own: Dataset, judged: Samples, model: Answer, part: Part | Literal["new"]
+    trained: TrainedModel, own: Dataset, judged: Samples, model: Answer, part: Part | Literal["new"], *, classical: bool = False
 ) -> tuple[Evaluation, tuple[Resampled, ...]]:
     """The table, its verdict and the figures' numbers; and the draws of each row. own: the data that the run was trained on."""
     task, plan = trained.task, trained.plan
@@ -152,12 +161,12 @@ def judge(
         period=plan.period,
         target_units=tuple(unit_of(plan.data.sources, name) for name in own.prepared.target_names),
     )
-    answers = [model, *task.baselines(case)]
+    answers = [model, *task.baselines(case), *(task.classical_baselines(case) if classical else ())]
     units = draw_units(task, case, plan)
     resampled = [bootstrap(measured, units.index, seed=SEED) for measured in task.measure(case, answers)]
     rows = score_rows(answers, resampled)
     metrics = resampled[0].metrics
-    gains = gains_over_baselines(answers, resampled)
+    gains = gains_over_baselines(task, case, answers, resampled, units.index)
     evaluation = Evaluation(
         task=task.name,
         part=part,
@@ -165,9 +174,14 @@ def judge(
         resampled=units.words,
         metrics=metrics,
         rows=rows,
-        verdict=verdict(rows, metrics, gains, task.moved_share(case, answers)),
+        verdict=verdict(rows, metrics, gains, task.moved_share(case, answers), task.follows_last(case, answers)),
         figures=task.figures(case, answers),
-        notes=(*((units.note,) if units.note else ()), *judged.prepared.notes, *skipped_note(judged)),
+        notes=(
+            *((units.note,) if units.note else ()),
+            *judged.prepared.notes,
+            *skipped_note(judged),
+            *partial_notes(task, case, answers, resampled, units.index),
+        ),
     )
     return evaluation, tuple(resampled)
 
@@ -188,15 +202,10 @@ def score_rows(answers: list[Answer], resampled: list[Resampled]) -> tuple[Score
             kind="baseline" if number else "model",
             description=answer.description,
             scores=row.scores(),
+            num_samples=0 if answer.answered is None else int(answer.answered.sum()),
         )
         for number, (answer, row) in enumerate(zip(answers, resampled, strict=True))
     )
-
-
-def gains_over_baselines(answers: list[Answer], resampled: list[Resampled]) -> dict[str, Score]:
-    """By how much the model is better than each baseline on the leading metric."""
-    lead = resampled[0].metrics[0].name
-    return {answer.name: gain(resampled[0], row, lead) for answer, row in zip(answers[1:], resampled[1:], strict=True)}
 
 
 def skipped_note(judged: Samples) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from gatework.runs import MetricInfo, Score, ScoreRow
 COPYING_SHARE = 0.2
 # a class this frequent makes accuracy look good by itself
 DOMINANT_SHARE = 0.8
+# from here on the forecasts are little more than the last value, moved and scaled
+FOLLOWING = 0.95
 
 
 def verdict(
@@ -16,11 +18,13 @@ def verdict(
     metrics: Sequence[MetricInfo],
     gains: Mapping[str, Score],
     moved_share: float | None = None,
+    follows_last: tuple[float, float] | None = None,
 ) -> tuple[str, ...]:
     """Sentences about the table; the first says who wins on the leading metric, the first of `metrics`.
 
     rows: the model and its baselines. gains: `bootstrap.gain` of the model over each baseline on the leading metric, by row name.
     moved_share: `metrics.moved_from` of the model and the last value, for forecasts; None: not known.
+    follows_last: `metrics.follows`: how the forecasts correlate with the last value, and with the truth; None: not known.
     """
     lead = metrics[0]
     model = next(row for row in rows if row.kind == "model")
@@ -29,12 +33,17 @@ def verdict(
         return (f"{lead.name} is not defined on this part of the data, so nothing can be said about who wins.",)
     if not baselines:
         return (f"{model.name} reaches {lead.name} {_written(model, lead)}; there is no baseline to compare it with.",)
-    best = _best(baselines, metrics)
+    best = _best([row for row in baselines if not row.num_samples] or baselines, metrics)
     sentences = [_comparison(model, best, lead, gains.get(best.name)), *_others(model, baselines, best, gains)]
     if moved_share is not None and moved_share < COPYING_SHARE:
         sentences.append(
             f"{model.name} hardly differs from copying the last value: it moves {moved_share * 100:.0f} % as far from it "
             f"as the truth does. A high R² or a low error then says that the series is slow, not that it was predicted."
+        )
+    elif follows_last is not None and follows_last[0] > max(FOLLOWING, follows_last[1]):
+        sentences.append(
+            f"{model.name} follows the last value more closely (correlation {follows_last[0]:.2f}) than what came "
+            f"({follows_last[1]:.2f}): its forecasts are little more than the last value, shifted in time."
         )
     return (*sentences, *_dominant_class(lead, rows))
 

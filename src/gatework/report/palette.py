@@ -41,6 +41,10 @@ BASELINE_LOOKS = (
     ("purple", (7.0, 2.0, 1.5, 2.0)),
     ("orange", (3.0, 1.5)),
     ("sky", (9.0, 2.5)),
+    ("vermillion", (9.0, 2.0, 1.5, 2.0, 1.5, 2.0)),
+    ("green", (6.0, 1.5)),
+    ("purple", (1.5, 1.5)),
+    ("orange", (7.0, 2.0, 1.5, 2.0)),
 )
 EXTRA_PREDICTIONS = (("blue", ()), ("purple", ()), ("green", ()), ("orange", ()), ("sky", ()))
 

@@ -27,7 +27,7 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from gatework.errors import RunError
-from gatework.runs.evaluation import Evaluation, IntervalScores, MetricInfo, Score, ScoreRow, UncertaintyScores
+from gatework.runs.evaluation import Evaluation, IntervalScores, MetricInfo, Score, ScoreRow, UncertaintyScores, leaderboard
 from gatework.runs.figures import (
     AnyFigure,
     Band,
@@ -82,6 +82,7 @@ __all__ = [
     "UncertaintyScores",
     "atomic_write",
     "file_sha256",
+    "leaderboard",
 ]
 
 

@@ -24,12 +24,13 @@ class Score(Record):
 
 
 class ScoreRow(Record):
-    """The scores of the model or of one baseline, by metric name."""
+    """The scores of the model or of one baseline, by metric name. num_samples: how many it answered; 0 for all of them."""
 
     name: str
     kind: Literal["model", "baseline"]
     description: str
     scores: dict[str, Score]
+    num_samples: int = 0
 
 
 class IntervalScores(Record):
@@ -86,3 +87,15 @@ class Evaluation(Record):
     notes: tuple[str, ...] = ()
     uncertainty: UncertaintyScores | None = None
     model_sha256: str = ""
+
+
+def leaderboard(evaluation: Evaluation) -> tuple[ScoreRow, ...]:
+    """The rows, the best on the leading metric first; those that answered some of the samples only stand last."""
+    lead = evaluation.metrics[0]
+    sign = 1.0 if lead.better == "lower" else -1.0
+
+    def rank(row: ScoreRow) -> tuple[bool, float]:
+        value = row.scores[lead.name].value if lead.name in row.scores else None
+        return row.num_samples > 0, float("inf") if value is None else sign * value
+
+    return tuple(sorted(evaluation.rows, key=rank))

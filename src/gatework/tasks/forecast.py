@@ -10,7 +10,7 @@ from gatework.data.samples import Batch, ForecastSamples
 from gatework.data.split import Split
 from gatework.runs import Figure, LossName, ModelPlan, Part, TaskName
 from gatework.tasks import judge_forecast as judge
-from gatework.tasks.forecast_baselines import baseline_answers
+from gatework.tasks.forecast_baselines import baseline_answers, classical_answers
 from gatework.tasks.forecast_figures import forecast_figures
 from gatework.tasks.forecasters import ForecastHead, WindowEntry, lane_sizes
 from gatework.tasks.metrics import Measured, seasonal_scale
@@ -70,6 +70,13 @@ class Forecast(Task):
     def moved_share(self, case: Case, answers: list[Answer]) -> float | None:
         last = next(answer for answer in answers if answer.name == judge.SIMPLE[0])
         return judge.moved_from_last(case, answers[0], last)
+
+    def follows_last(self, case: Case, answers: list[Answer]) -> tuple[float, float] | None:
+        last = next(answer for answer in answers if answer.name == judge.SIMPLE[0])
+        return judge.follows_last(case, answers[0], last)
+
+    def classical_baselines(self, case: Case) -> list[Answer]:
+        return classical_answers(case)
 
     def figures(self, case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
         return forecast_figures(case, answers)

@@ -7,7 +7,12 @@ from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples
 from gatework.data.series import Rows
 from gatework.tasks.baselines import (
+    CLASSICAL,
     Climatology,
+    carried,
+    classical_forecasts,
+    drift,
+    fit_dlinear,
     last_value,
     position_keys,
     ridge_window,
@@ -16,14 +21,14 @@ from gatework.tasks.baselines import (
     training_mean,
 )
 from gatework.tasks.judge_forecast import SIMPLE, samples_of, series_in_training, train_rows
-from gatework.tasks.metrics.scores import IntArray
+from gatework.tasks.metrics.scores import Array, IntArray
 from gatework.tasks.task import Answer, Case
 
 RIDGE_BATCH = 1024
 
 
 def baseline_answers(case: Case) -> list[Answer]:
-    """Last value, seasonal naive (where a season is known), climatology and ridge on the model's own window."""
+    """Last value, seasonal naive (where a season is known), climatology, drift, DLinear, and ridge on the model's own window."""
     train, judged = samples_of(case)
     raw, offsets, origin, horizon = judged.prepared.raw_targets, judged.prepared.offsets, judged.origin, judged.horizon
     fallback = training_mean(train.prepared.raw_targets, train_rows(case))
@@ -32,8 +37,62 @@ def baseline_answers(case: Case) -> list[Answer]:
         values = seasonal_naive(raw, offsets, origin, horizon, case.period, fallback)
         answers.append(Answer(SIMPLE[1], f"The value one season ({case.period} steps) earlier.", values))
     answers.append(climatology_answer(case, train, judged))
-    ridge = ridge_answer(case, train, judged)
-    return [*answers, ridge] if ridge is not None else answers
+    line = "The line through the first and the last value of the series, continued."
+    answers.append(Answer("drift", line, drift(raw, offsets, origin, horizon, fallback)))
+    linear = (dlinear_answer(case, train, judged), ridge_answer(case, train, judged))
+    return [*answers, *(answer for answer in linear if answer is not None)]
+
+
+def classical_answers(case: Case) -> list[Answer]:
+    """ETS, Theta and ARIMA at evenly spaced windows; MissingExtra when statsforecast is not installed."""
+    _, judged = samples_of(case)
+    filled = gapless(case, judged.prepared)
+    answers = []
+    for name in CLASSICAL:
+        found = classical_forecasts(name, filled, judged.prepared.offsets, judged.origin, judged.horizon, case.period)
+        number = int(found.answered.sum())
+        where = "every window" if number == len(judged) else f"{number} of {len(judged)} windows, evenly spaced"
+        words = f"Chosen and fitted afresh at {where}, on the last {found.history} steps before it (statsforecast)."
+        answered = None if number == len(judged) else found.answered
+        answers.append(Answer(name, words, found.values, answered))
+    return answers
+
+
+def gapless(case: Case, prepared: Prepared) -> Array:
+    """(total_steps, num_targets) the targets, their gaps filled from the season before, the last value, the training mean."""
+    train, _ = samples_of(case)
+    fallback = training_mean(train.prepared.raw_targets, train_rows(case))
+    filled = prepared.raw_targets
+    for period in (max(case.period, 1), 1):
+        filled = np.where(np.isnan(filled), carried(prepared.raw_targets, prepared.offsets, period), filled)
+    return np.where(np.isnan(filled), fallback, filled)
+
+
+def dlinear_answer(case: Case, train: ForecastSamples, judged: ForecastSamples) -> Answer | None:
+    """DLinear on the targets' own past, as long as the model's window."""
+    past_of: dict[int, np.ndarray] = {id(samples): scaled_past(case, samples.prepared) for samples in (train, judged)}
+
+    def past(samples: ForecastSamples, index: np.ndarray) -> np.ndarray:
+        rows = samples.origin[index][:, None] + np.arange(-samples.window, 0)
+        found: np.ndarray = past_of[id(samples)][rows]
+        return found
+
+    def windows(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        future = train.origin[index][:, None] + np.arange(train.horizon)
+        return past(train, index), train.prepared.targets[future]
+
+    fitted = fit_dlinear(windows, len(train), train.prepared.raw_targets.shape[1])
+    if fitted is None:
+        return None
+    places = np.arange(len(judged))
+    parts = [fitted.predict(past(judged, places[start : start + RIDGE_BATCH])) for start in range(0, len(judged), RIDGE_BATCH)]
+    return Answer("DLinear", fitted.description, case.preparation.inverse_targets(np.concatenate(parts)))
+
+
+def scaled_past(case: Case, prepared: Prepared) -> np.ndarray:
+    """(total_steps, num_targets) float32: the targets on the model's scale, each gap filled with the value before it, or 0."""
+    scaled = case.preparation.scale_targets(carried(prepared.raw_targets, prepared.offsets))
+    return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
 
 
 def climatology_answer(case: Case, train: ForecastSamples, judged: ForecastSamples) -> Answer:

@@ -9,6 +9,7 @@ from gatework.tasks.metrics import mae_by_horizon
 from gatework.tasks.task import Answer, Case
 
 NUM_EXAMPLES = 3
+MOST_BASELINES = 4
 MAX_POINTS = 400
 """Points of a scatter figure: more hide each other."""
 
@@ -82,24 +83,33 @@ def texts(values: np.ndarray, before: int = 0, after: int = 0) -> tuple[float | 
 
 
 def horizon_figure(case: Case, truth: np.ndarray, answers: list[Answer]) -> LinesFigure:
-    """Mean absolute error at each step ahead, for the model and every baseline."""
+    """Mean absolute error at each step ahead, for the model and the best baselines."""
     lines = tuple(
         Line(
             name=answer.name,
             style="prediction" if answer is answers[0] else "baseline",
             y=texts(mae_by_horizon(truth, answer.values)[:, 0]),
         )
-        for answer in answers
+        for answer in [answers[0], *best_baselines(truth, answers)]
     )
     return LinesFigure(
         name="error-by-horizon",
         title="Error at each step ahead",
-        caption="Mean absolute error over all forecasts that are scored.",
+        caption="Mean absolute error over all forecasts that are scored, of the model and the best baselines. Where the curves "
+        "meet, the model is of no more use than the simpler method.",
         x_label="steps ahead",
         y_label=f"MAE of {label(case)}",
         x=tuple(float(step) for step in range(1, truth.shape[1] + 1)),
         lines=lines,
     )
+
+
+def best_baselines(truth: np.ndarray, answers: list[Answer]) -> list[Answer]:
+    """The few baselines with the least error of the first target, in the order of the table; more would hide each other."""
+    whole = [answer for answer in answers[1:] if answer.answered is None]
+    errors = {answer.name: float(np.nanmean(np.abs(truth - answer.values)[..., 0])) for answer in whole}
+    kept = sorted(errors, key=errors.__getitem__)[:MOST_BASELINES]
+    return [answer for answer in whole if answer.name in kept]
 
 
 def scatter(case: Case, truth: np.ndarray, model: Answer) -> ScatterFigure:

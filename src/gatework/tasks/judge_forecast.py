@@ -5,7 +5,7 @@ import polars as pl
 
 from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples
-from gatework.tasks.metrics import Measured, best_simple, measure_forecast, moved_from, seasonal_scale
+from gatework.tasks.metrics import Measured, best_simple, follows, measure_forecast, moved_from, seasonal_scale
 from gatework.tasks.metrics.scores import Array, BoolArray, IntArray
 from gatework.tasks.task import Answer, Case
 
@@ -56,7 +56,7 @@ def errors(case: Case, answers: list[Answer]) -> list[Measured]:
     mase_scale = np.concatenate([by_series, usual])[series_in_training(case)[judged.sequence]]
     return [
         measure_forecast(
-            truth,
+            truth if answer.answered is None else np.where(answer.answered[:, None, None], truth, np.nan),
             answer.values,
             targets=judged.prepared.target_names,
             scales=scales,
@@ -72,6 +72,12 @@ def moved_from_last(case: Case, model: Answer, last: Answer) -> float | None:
     """How far the model moves from the last value, as a share of how far the truth does; None when the truth never moves."""
     _, judged = samples_of(case)
     return moved_from(truth_of(judged), model.values, last.values)
+
+
+def follows_last(case: Case, model: Answer, last: Answer) -> tuple[float, float] | None:
+    """How closely the forecasts follow the last value and the truth: see `metrics.follows`."""
+    _, judged = samples_of(case)
+    return follows(truth_of(judged), model.values, last.values, judged.sequence)
 
 
 def origin_clock(case: Case) -> IntArray:

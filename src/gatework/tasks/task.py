@@ -82,11 +82,15 @@ class Entry(nn.Module):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model or a baseline says of the judged samples, decoded (see `Task.decode`), and how it came to it."""
+    """What the model or a baseline says of the judged samples, decoded (see `Task.decode`), and how it came to it.
+
+    answered: (n,) bool, the samples that it says something of; None: of all.
+    """
 
     name: str
     description: str
     values: np.ndarray
+    answered: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,14 @@ class Task(ABC):
     @abstractmethod
     def moved_share(self, case: Case, answers: list[Answer]) -> float | None:
         """How far the model moves from the last value, as a share of how far the truth does; None where that means nothing."""
+
+    def follows_last(self, case: Case, answers: list[Answer]) -> tuple[float, float] | None:
+        """How the model correlates with the last value, and with the truth; None where that means nothing."""
+        return None
+
+    def classical_baselines(self, case: Case) -> list[Answer]:
+        """What slower methods of further packages say, asked for by name; none for most tasks."""
+        return []
 
     @abstractmethod
     def figures(self, case: Case, answers: list[Answer]) -> tuple[Figure, ...]:

@@ -8,7 +8,7 @@ from gatework.report.material import Material
 from gatework.report.numbers import column_decimals, counted, duration, fixed, time_span, whole
 from gatework.report.palette import Look, Looks
 from gatework.report.section import Ingredients, callout
-from gatework.runs import Evaluation, MetricInfo, ScoreRow
+from gatework.runs import Evaluation, MetricInfo, ScoreRow, leaderboard
 
 MODEL_LOOK = Look("blue")
 
@@ -94,8 +94,9 @@ def _facts(material: Material) -> Html:
 
 
 def best_names(evaluation: Evaluation, metric: MetricInfo) -> set[str]:
-    """The rows that no other row beats in this metric."""
-    values = {row.name: row.scores[metric.name].value for row in evaluation.rows if metric.name in row.scores}
+    """The rows that no other row beats in this metric; those that were not run on all samples cannot win."""
+    whole = [row for row in evaluation.rows if not row.num_samples]
+    values = {row.name: row.scores[metric.name].value for row in whole if metric.name in row.scores}
     known = [value for value in values.values() if value is not None]
     if len(known) < 2:
         return set()
@@ -109,10 +110,11 @@ def _table(evaluation: Evaluation, looks: Looks, glossary: Glossary) -> Html:
         unit = element("span", metric.unit, class_="unit") if metric.unit else ""
         better = element("span", f"{metric.better} is better", class_="unit")
         head.append(element("th", glossary.link(metric.name), unit, better, scope="col"))
-    rows = [_row(row, evaluation, looks) for row in evaluation.rows]
+    rows = [_row(row, evaluation, looks) for row in leaderboard(evaluation)]
     under = "" if evaluation.part == "new" else f" Scores are of the {evaluation.part} part."
     caption = (
         f"Below each score is its 95 % interval by bootstrap over {evaluation.resampled}. "
+        f"The rows stand in the order of {evaluation.metrics[0].name}, best first. "
         "The best value of each column is bold and marked "
     )
     return element(
@@ -134,6 +136,8 @@ def _row(row: ScoreRow, evaluation: Evaluation, looks: Looks) -> Html:
             "th",
             swatch(look_of(row, looks)),
             row.name,
+            element("span", "this model", class_="unit") if row.kind == "model" else "",
+            element("span", f"{row.num_samples} of {evaluation.num_samples}", class_="unit") if row.num_samples else "",
             scope="row",
             dir="auto",
         )
@@ -186,7 +190,7 @@ def _ranges(evaluation: Evaluation, looks: Looks) -> Html:
     if not evaluation.metrics or len(evaluation.rows) < 2:
         return Html("")
     metric = evaluation.metrics[0]
-    scores = [(row, row.scores[metric.name]) for row in evaluation.rows if metric.name in row.scores]
+    scores = [(row, row.scores[metric.name]) for row in leaderboard(evaluation) if metric.name in row.scores]
     ends = [end for _, score in scores for end in (score.low, score.value, score.high) if end is not None]
     if not ends or min(ends) == max(ends):
         return Html("")

@@ -1,12 +1,17 @@
 """Baselines: simple methods fitted on the training part and scored on the same samples as the model.
 
-Forecast: `last_value`, `seasonal_naive`, `climatology` (raw units) and `ridge_window` (the model's own scaled window).
+Forecast: `last_value`, `drift`, `seasonal_naive`, `climatology` (raw units), `fit_dlinear` (each target's own past) and
+`ridge_window` (the model's own scaled window); `classical_forecasts` through statsforecast.
 Regression: `mean_target`, `ridge_on_summary`. Classification: `majority_class`, `logistic_on_summary`.
 """
 
+from gatework.tasks.baselines.classical import CLASSICAL, Classical, classical_forecasts, import_models
+from gatework.tasks.baselines.dlinear import DLinear, fit_dlinear
 from gatework.tasks.baselines.naive import (
     Climatology,
+    carried,
     climatology,
+    drift,
     last_value,
     position_keys,
     season_keys,
@@ -25,11 +30,19 @@ from gatework.tasks.baselines.summary import (
 )
 
 __all__ = [
+    "CLASSICAL",
     "ClassBaseline",
+    "Classical",
     "Climatology",
+    "DLinear",
     "RegressionBaseline",
     "RidgeWindow",
+    "carried",
+    "classical_forecasts",
     "climatology",
+    "drift",
+    "fit_dlinear",
+    "import_models",
     "last_value",
     "logistic_on_summary",
     "majority_class",

@@ -1,4 +1,4 @@
-"""Forecasts that need no model: the last value, the value one season ago, the usual value for the time of day and year.
+"""Forecasts that need no model: the last value, a line, the value one season ago, the usual value for the time of day and year.
 
 All work in the target's own unit on plain arrays: raw (total_steps, num_targets), NaN where unobserved; offsets (num_sequences +
 1,) with series i in rows offsets[i] to offsets[i + 1]; origin (n,) row of the first forecast step of each window.
@@ -71,6 +71,31 @@ def seasonal_naive(raw: Array, offsets: IntArray, origin: IntArray, horizon: int
     season = carried(raw, offsets, period)[np.maximum(row, 0)]
     usable = (row >= start)[..., None] & ~np.isnan(season)
     return np.where(usable, season, latest)
+
+
+def drift(raw: Array, offsets: IntArray, origin: IntArray, horizon: int, fallback: Array) -> Array:
+    """The line through the first and the last observed value of the series, continued: (n, horizon, num_targets).
+
+    With one observation it is flat; with none it is `fallback` (num_targets,).
+    Hyndman and Athanasopoulos, "Forecasting: Principles and Practice" (3rd edition), section 5.2.
+    """
+    total_steps, num_targets = raw.shape
+    row = np.arange(total_steps)
+    start = np.repeat(offsets[:-1], np.diff(offsets))
+    steps = origin[:, None] + np.arange(horizon)
+    before = np.maximum(origin - 1, 0)
+    values = np.empty((len(origin), horizon, num_targets))
+    for k in range(num_targets):
+        observed = ~np.isnan(raw[:, k])
+        latest = np.maximum.accumulate(np.where(observed, row, -1))[before]
+        has_past = (latest >= start[before]) & (origin > _starts(offsets, origin))
+        first = np.minimum.accumulate(np.where(observed, row, total_steps)[::-1])[::-1][start[before]]
+        latest, first = np.where(has_past, latest, 0), np.where(has_past, first, 0)
+        rise = np.where(latest > first, raw[latest, k] - raw[first, k], 0.0)
+        slope = rise / np.maximum(latest - first, 1)
+        line = raw[latest, k][:, None] + slope[:, None] * (steps - latest[:, None])
+        values[..., k] = np.where(has_past[:, None], line, fallback[k])
+    return values
 
 
 def _starts(offsets: IntArray, row: IntArray) -> IntArray:

@@ -106,8 +106,8 @@ class _Moments:
         return float((squared + crossed).sum())
 
 
-def ridge_window(windows: WindowSource, num_windows: int) -> RidgeWindow | None:
-    """Fits the recipe on at most MAX_WINDOWS training windows, evenly spaced; None when it cannot be fitted.
+def ridge_window(windows: WindowSource, num_windows: int, most: int | None = None) -> RidgeWindow | None:
+    """Fits the recipe on at most `most` (MAX_WINDOWS) training windows, evenly spaced; None when it cannot be fitted.
 
     windows(index): the training windows of a sorted index (m,) into range(num_windows), in order of series and time:
     inputs (m, window, num_inputs) float32, finite; future (m, horizon·num_future), finite, width 0 when there is none;
@@ -118,7 +118,7 @@ def ridge_window(windows: WindowSource, num_windows: int) -> RidgeWindow | None:
     """
     if num_windows < MIN_WINDOWS:
         return None
-    chosen = np.unique(np.linspace(0, num_windows - 1, min(num_windows, MAX_WINDOWS)).round().astype(np.int64))
+    chosen = np.unique(np.linspace(0, num_windows - 1, min(num_windows, most or MAX_WINDOWS)).round().astype(np.int64))
     inputs, future, targets = windows(chosen[:1])
     _, window, num_inputs = inputs.shape
     steps_used = min(window, (MAX_FEATURES - future.shape[1]) // max(num_inputs, 1))

@@ -13,6 +13,7 @@ from gatework.tasks.metrics.classes import (
     measure_classes,
     reliability,
 )
+from gatework.tasks.metrics.copying import follows, moved_from
 from gatework.tasks.metrics.intervals import interval_scores, quantile_loss
 from gatework.tasks.metrics.numbers import (
     FORECAST_METRICS,
@@ -22,7 +23,6 @@ from gatework.tasks.metrics.numbers import (
     mae_by_horizon,
     measure_forecast,
     measure_regression,
-    moved_from,
     seasonal_scale,
 )
 from gatework.tasks.metrics.scores import Measured, Metric, point_values
@@ -38,6 +38,7 @@ __all__ = [
     "NumberErrors",
     "best_simple",
     "confusion_counts",
+    "follows",
     "interval_scores",
     "mae_by_horizon",
     "measure_classes",

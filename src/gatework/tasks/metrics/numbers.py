@@ -203,18 +203,6 @@ def mae_by_horizon(truth: Array, prediction: Array) -> Array:
     return divide(error.sum(0), observed.sum(0).astype(np.float64))
 
 
-def moved_from(truth: Array, prediction: Array, last: Array) -> float | None:
-    """How far the predictions move from the last value, as a share of how far the truth does; None when the truth never moves.
-
-    All (n, horizon, num_targets), truth NaN where unobserved; with several targets the mean of their shares.
-    """
-    observed = ~np.isnan(truth)
-    moved = np.where(observed, np.abs(prediction - last), 0.0).sum((0, 1))
-    needed = np.where(observed, np.abs(np.where(observed, truth, 0.0) - last), 0.0).sum((0, 1))
-    does_move = needed > 0
-    return float((moved[does_move] / needed[does_move]).mean()) if does_move.any() else None
-
-
 def best_simple(truth: Array, predictions: dict[str, Array], scales: Array) -> str:
     """The name of the simple baseline with the lowest MAE (mean over targets, in `scales`); skill is measured against it."""
 
