@@ -205,8 +205,10 @@ def test_the_figures_of_a_forecast_hold_the_numbers_of_the_predictions():
     errors = by_name["error-by-horizon"]
     assert isinstance(errors, LinesFigure)
     assert errors.lines[0].y == pytest.approx((1.0,) * HORIZON)
-    last = baselines[0].values
-    expected = [np.nanmean(np.abs(truth - last)[:, step]) for step in range(HORIZON)]
+    means = {answer.name: np.nanmean(np.abs(truth - answer.values)) for answer in baselines}
+    assert {line.name for line in errors.lines[1:]} == set(sorted(means, key=means.get)[:4])
+    shown = next(answer for answer in baselines if answer.name == errors.lines[1].name)
+    expected = [np.nanmean(np.abs(truth - shown.values)[:, step]) for step in range(HORIZON)]
     assert errors.lines[1].y == pytest.approx(expected)
     scatter = by_name["prediction-against-truth"]
     assert isinstance(scatter, ScatterFigure)
