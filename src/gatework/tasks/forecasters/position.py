@@ -22,22 +22,22 @@ class PositionDecoder(Decoder):
         self.segment, self.horizon = sizes.segment, sizes.horizon
         count = -(-sizes.horizon // sizes.segment)
         size = plan.hidden_size
-        self.positions = nn.Parameter(torch.randn(count, size))
-        self.lanes = nn.Embedding(sizes.num_lanes, size) if sizes.num_lanes > 1 else None
+        half = size // 2 if sizes.num_lanes > 1 else 0
+        self.positions = nn.Parameter(torch.randn(count, size - half))
+        self.lanes = nn.Embedding(sizes.num_lanes, half) if half else None
         self.known = nn.Linear(sizes.segment * sizes.num_future, size) if sizes.num_future else None
         self.layer = own_layer(plan, size)
         self.dropout = nn.Dropout(plan.dropout)
         self.read = nn.Linear(size, sizes.segment * sizes.outputs)
 
     def forward(self, features: Features, window: Window, future: Tensor) -> Tensor:
-        count, size = self.positions.shape
-        lanes = len(future)
-        told = self.positions.expand(lanes, count, size)
+        count, lanes = len(self.positions), len(future)
+        told = self.positions.expand(lanes, count, -1)
         if self.lanes is not None:
-            told = told + self.lanes(window.lane)[:, None]
+            told = torch.cat([told, self.lanes(window.lane)[:, None].expand(-1, count, -1)], dim=-1)
         if self.known is not None:
             told = told + self.known(segments_of(future, self.segment))
         states = tuple(state.repeat_interleave(count, 1) for state in last_states(features))
-        read, _ = self.layer(told.reshape(1, lanes * count, size), given(states))
+        read, _ = self.layer(told.reshape(1, lanes * count, -1), given(states))
         steps: Tensor = self.read(self.dropout(read[0])).reshape(lanes, count * self.segment, -1)
         return steps[:, : self.horizon]
