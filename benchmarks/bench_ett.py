@@ -29,7 +29,7 @@ ENDS = (8640, 11520, 14400)
 COLUMNS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
 REQUEST = Request(
     target=COLUMNS, time="step", split_column="part", window=720, segment=48, normalise="last", decoder="position",
-    channels="apart", linear_steps=0, hidden_size=64, dropout=0.3, epochs=8, patience=8, batch_size=32, learning_rate=1e-3,
+    channels="apart", linear_steps=0, hidden_size=128, dropout=0.3, epochs=8, patience=8, batch_size=32, learning_rate=1e-3,
     weight_decay=0.0,
 )  # fmt: skip
 
@@ -64,6 +64,9 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the request, for trying out")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if not (given.data / "ett").is_dir():
+        print(f"Skipped: there is no folder '{given.data / 'ett'}'. Name the data's folder with --data.")
+        return
     changes = {name: json.loads(value) for name, value in (item.split("=", 1) for item in given.set)}
     frame = read_frame(given.data)
     results = []

@@ -279,6 +279,9 @@ def main() -> None:
     parser.add_argument("--error-steps", type=int, default=1000)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if not (given.data / "ett").is_dir():
+        print(f"Skipped: there is no folder '{given.data / 'ett'}'. Name the data's folder with --data.")
+        return
     quiet()
     values = read_values(given.data)
     names = [name for name in CONTENDERS if name not in NEEDS or importlib.util.find_spec(NEEDS[name])]

@@ -34,14 +34,18 @@ class Frequency:
 
 
 COMMON = {"target": "value", "series": "series", "time": "step", "split_column": "part"}
+HOURLY = Request(
+    **COMMON, horizon=48, window=336, season=168, segment=24, normalise="season", decoder="position", linear_steps=336,
+    loss="mase", hidden_size=64, dropout=0.2, epochs=20, patience=20, batch_size=64, learning_rate=2e-3,
+)  # fmt: skip
+WEEKLY = Request(
+    **COMMON, horizon=13, window=52, season=1, normalise="standard", linear_steps=0, hidden_size=64, dropout=0.2, epochs=20,
+    patience=20, batch_size=64, learning_rate=2e-3,
+)  # fmt: skip
 FREQUENCIES = {
-    "Hourly": Frequency("Hourly", 48, 24, (18.383, 2.395), Request(**COMMON, horizon=48, window=336, season=168, segment=24,
-        normalise="season", decoder="position", linear_steps=0, hidden_size=64, dropout=0.2, epochs=20, batch_size=64,
-        learning_rate=2e-3)),
-    "Weekly": Frequency("Weekly", 13, 1, (9.161, 2.777), Request(**COMMON, horizon=13, window=52, segment=1, season=1,
-        normalise="last", decoder="direct", linear_steps=0, hidden_size=64, dropout=0.2, epochs=20, batch_size=64,
-        learning_rate=2e-3)),
-}  # fmt: skip
+    "Hourly": Frequency("Hourly", 48, 24, (18.383, 2.395), HOURLY),
+    "Weekly": Frequency("Weekly", 13, 1, (9.161, 2.777), WEEKLY),
+}
 
 
 def read_series(file: Path) -> list[np.ndarray]:
@@ -107,6 +111,9 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the request, for trying out")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if not (given.data / "m4").is_dir():
+        print(f"Skipped: there is no folder '{given.data / 'm4'}'. Name the data's folder with --data.")
+        return
     changes = {name: json.loads(value) for name, value in (item.split("=", 1) for item in given.set)}
     results = {}
     for name, frequency in FREQUENCIES.items():
