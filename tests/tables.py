@@ -1,5 +1,6 @@
 """Small tables for the tests of the data room, built by hand, so that these tests do not depend on how files are read."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -97,13 +98,59 @@ def sequence_table(
     return Table(steps, sequences, fields, SERIES, STEP)
 
 
+def step_answer_table(
+    lengths: list[int],
+    kind: str = "categorical",
+    seed: int = 0,
+    missing: float = 0.0,
+    part: list[str] | None = None,
+) -> Table:
+    """Hourly sequences 's0', 's1', … with inputs 'x', 'y', an attribute 'area' and an answer 'state' at each step.
+
+    The answer is 'on' (or 1.0) from the last step at which x rose above 1 until it falls below −1.
+    """
+    generator = np.random.default_rng(seed)
+    total = sum(lengths)
+    x = generator.normal(0, 1.5, total)
+    states, place = [], 0
+    for length in lengths:
+        is_on = False
+        for value in x[place : place + length]:
+            is_on = value > 1 or (is_on and value > -1)
+            states.append(is_on)
+        place += length
+    words: list[object] = [("on" if is_on else "off") if kind == "categorical" else float(is_on) for is_on in states]
+    answers = pl.Series("state", words).set(pl.Series(generator.random(total) < missing), None)
+    steps = pl.DataFrame(
+        {
+            "site": pl.Series([f"s{i}" for i, length in enumerate(lengths) for _ in range(length)], dtype=pl.String),
+            "when": pl.concat([hourly(length) for length in lengths]),
+            "x": x,
+            "y": generator.normal(5, 2, total),
+            "state": answers,
+            **({} if part is None else {"part": part}),
+        }
+    )
+    sequences = pl.DataFrame({"site": [f"s{i}" for i in range(len(lengths))], "area": generator.normal(50, 20, len(lengths))})
+    fields = (
+        Field("site", "categorical", "series"),
+        Field("when", "timestamp", "time"),
+        Field("x", "numeric", "past"),
+        Field("y", "numeric", "past"),
+        Field("area", "numeric", "static"),
+        Field("state", kind, "target"),
+        *(() if part is None else (Field("part", "categorical", "split"),)),
+    )
+    return Table(steps, sequences, fields, "site", "when", answers_steps=True)
+
+
 def with_steps(table: Table, *columns: pl.Expr) -> Table:
-    return Table(table.steps.with_columns(*columns), table.sequences, table.fields, table.series, table.time)
+    return replace(table, steps=table.steps.with_columns(*columns))
 
 
 def with_field(table: Table, name: str, **changes: object) -> Table:
     fields = tuple(field.but(**changes) if field.name == name else field for field in table.fields)
-    return Table(table.steps, table.sequences, fields, table.series, table.time)
+    return replace(table, fields=fields)
 
 
 def prepared_and_fit(table: Table, plan: SplitPlan = TIME) -> tuple[Split, Preparation, Prepared]:

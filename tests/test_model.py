@@ -214,7 +214,7 @@ class Given:
     """Samples that are one batch, whatever is asked for."""
 
     def __init__(self, inputs: Ragged):
-        self.inputs, self.future = inputs, torch.zeros(len(inputs), 0, 0)
+        self.inputs, self.future, self.judged = inputs, torch.zeros(len(inputs), 0, 0), None
 
     def __len__(self) -> int:
         return len(self.inputs)

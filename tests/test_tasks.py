@@ -11,13 +11,13 @@ from gatework.data.prepare import Prepared
 from gatework.data.samples import Batch
 from gatework.data.split import Split
 from gatework.ragged import Ragged
-from gatework.runs import LinesFigure, MatrixFigure, Plan, ScatterFigure, SplitPlan
-from gatework.tasks import TASKS, Classify, Forecast, Regress, Task, planned_task
+from gatework.runs import CLASS_TASKS, LinesFigure, MatrixFigure, Plan, ScatterFigure, SplitPlan
+from gatework.tasks import TASKS, Classify, ClassifySteps, Forecast, Regress, RegressSteps, Task, planned_task
 from gatework.tasks.forecast_figures import examples
 from gatework.tasks.judge_forecast import origin_clock, series_in_training, stamp_texts, truth_of
 from gatework.tasks.pooling import mean_over_steps
 from gatework.tasks.task import Answer, Case, Features, Sizes, masked_mean
-from tables import STRATIFIED, TIME, forecast_table, prepared_and_fit, sequence_table
+from tables import STRATIFIED, TIME, forecast_table, prepared_and_fit, sequence_table, step_answer_table
 
 HORIZON, WINDOW = 3, 6
 
@@ -30,6 +30,10 @@ def case_of(name: str) -> tuple[Task, Case]:
     if name == "regress":
         table, plan = sequence_table([3, 0, 5, 4] * 10, list(np.arange(40.0)), kind="numeric"), SplitPlan(kind="group")
         task = Regress()
+    if name in ("classify_steps", "regress_steps"):
+        is_class = name == "classify_steps"
+        table = step_answer_table([9, 30, 1, 17] * 8, "categorical" if is_class else "numeric", missing=0.1)
+        plan, task = TIME, (ClassifySteps if is_class else RegressSteps)(window=4, piece=5)
     split, preparation, prepared = prepared_and_fit(table, plan)
     train, judged = (task.samples(prepared, split, part) for part in ("train", "test"))
     return task, Case(preparation, split, train, judged, period=24, target_units=("",))
@@ -57,8 +61,13 @@ def outputs(task: Task, case: Case, batch: Batch) -> torch.Tensor:
     """What the task's head makes of made-up features."""
     torch.manual_seed(0)
     sizes = sizes_of(case.judged.prepared)
-    head = task.head(sizes)
-    return head(made_up(task, batch, sizes), batch.future)
+    return read(task.head(sizes), task, sizes, batch)
+
+
+def read(head: torch.nn.Module, task: Task, sizes: Sizes, batch: Batch) -> torch.Tensor:
+    """What a head makes of made-up features of a batch."""
+    output = head(made_up(task, batch, sizes), batch.future)
+    return output if batch.judged is None else output[batch.judged]
 
 
 @pytest.fixture(scope="module", params=list(TASKS))
@@ -81,7 +90,7 @@ def test_a_loss_is_finite_and_moves_every_parameter_of_the_head(told):
     batch = case.train.batch(np.arange(len(case.train)))
     sizes = sizes_of(case.train.prepared)
     head = task.head(sizes)
-    loss = task.loss(head(made_up(task, batch, sizes), batch.future), batch)
+    loss = task.loss(read(head, task, sizes, batch), batch)
     loss.backward()
     assert loss.shape == ()
     assert torch.isfinite(loss)
@@ -95,9 +104,11 @@ def test_a_loss_of_one_batch_is_the_weighted_mean_of_its_parts(told):
     generator = torch.Generator().manual_seed(0)
     output = torch.randn(outputs(task, case, whole).shape, generator=generator)
     total = 0.0
+    place = 0
     for number in index:
         part = case.train.batch(index[number : number + 1])
-        total += float(task.loss(output[number : number + 1], part)) * int(part.observed.sum())
+        total += float(task.loss(output[place : place + len(part.targets)], part)) * int(part.observed.sum())
+        place += len(part.targets)
     assert float(task.loss(output, whole)) == pytest.approx(total / int(whole.observed.sum()), rel=1e-5)  # float32
 
 
@@ -110,7 +121,7 @@ def test_every_answer_is_measured_on_the_same_samples_and_the_model_comes_first(
     assert all(np.isfinite(answer.values).all() for answer in answers)
     measured = task.measure(case, answers)
     assert len({one.num_units for one in measured}) == 1 == len({tuple(one.metrics) for one in measured})
-    assert all(measured_one.num_units == len(case.judged) for measured_one in measured)
+    assert all(measured_one.num_units == case.judged.num_answers for measured_one in measured)
     assert len({figure.name for figure in task.figures(case, answers)}) == len(task.figures(case, answers))
 
 
@@ -119,7 +130,7 @@ def test_predictions_are_one_row_for_each_predicted_number_or_sequence(told):
     output = outputs(task, case, case.judged.batch(np.arange(len(case.judged)))).detach().numpy()
     values = task.decode(output, case.preparation)
     frame = task.predictions(case.judged.prepared, case.judged, values)
-    assert frame.height == (len(case.judged) if task.name == "classify" else values.size)
+    assert frame.height == (case.judged.num_answers if task.name in CLASS_TASKS else values.size)
     assert frame.columns[0] == "series"
     assert {"truth", "prediction"} <= set(frame.columns)
     assert frame["prediction"].null_count() == 0

@@ -63,8 +63,9 @@ class SequenceModel(nn.Module):
         return Features(steps.with_values(self.dropout(steps.values)), self.dropout(last), inputs, states, window)
 
     def predict(self, batch: Batch) -> Tensor:
-        """The head's output for a batch."""
-        return self(batch.inputs, batch.future)  # type: ignore[no-any-return]
+        """The head's output for a batch; of the judged steps alone where every step has an answer."""
+        output: Tensor = self(batch.inputs, batch.future)
+        return output if batch.judged is None else output[batch.judged]
 
 
 def remember_at_first(recurrent: Recurrent) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from gatework.cli import show
 from gatework.report.numbers import column_decimals, fixed, whole
+from gatework.runs import STEP_TASKS
 
 if TYPE_CHECKING:
     from gatework.runs import Evaluation, MetricInfo, Score, ScoreRow
@@ -16,7 +17,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     """The table, the verdict and the notes. `*` marks the best value of a column."""
     from gatework.runs import leaderboard
 
-    unit = "windows" if evaluation.task == "forecast" else "sequences"
+    unit = {"forecast": "windows", **dict.fromkeys(STEP_TASKS, "steps")}.get(evaluation.task, "sequences")
     show.heading(f"Scores on {PART_NAMES[evaluation.part]}: {whole(evaluation.num_samples)} {unit}")
     header = ["", *(metric_title(metric) for metric in evaluation.metrics)]
     rows = leaderboard(evaluation)

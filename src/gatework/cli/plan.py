@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from gatework.cli import show
 from gatework.report.numbers import counted, time_span, whole
+from gatework.runs import STEP_TASKS
 
 if TYPE_CHECKING:
     from gatework.data.dataset import Dataset
@@ -72,6 +73,12 @@ def task_in_words(plan: "Plan", dataset: "Dataset") -> str:
         return f"forecast {targets}, {steps(plan.horizon)} ahead, from the last {steps(plan.window)}"
     if plan.data.task == "classify":
         return f"classify by {targets}: {counted(len(dataset.prepared.classes), 'class', 'classes')}"
+    if plan.data.task in STEP_TASKS:
+        seen = "all steps of its sequence" if plan.model.bidirectional else "that step and those before it"
+        if plan.data.task == "classify_steps":
+            classes = counted(len(dataset.prepared.classes), "class", "classes")
+            return f"classify each step by {targets}: {classes}, from {seen}"
+        return f"regress {targets}: one number for each step, from {seen}"
     return f"regress {targets}: one number for each series"
 
 

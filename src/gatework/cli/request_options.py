@@ -51,9 +51,11 @@ ASKED, DATA, GAPS, SPLIT, NETWORK, TRAINING = (
 
 OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("target", "COLUMN", ASKED, "The column to predict; several: a,b or repeat the option.", "", "list"),
-    RequestOption("task", "TASK", ASKED, "forecast, classify or regress.", "inferred from the data"),
+    RequestOption(
+        "task", "TASK", ASKED, "forecast, classify, regress, classify-steps or regress-steps.", "inferred from the data"
+    ),
     RequestOption("horizon", "STEPS", ASKED, "How many steps ahead to forecast.", "inferred", "int"),
-    RequestOption("window", "STEPS", ASKED, "How many past steps the forecast sees.", "inferred", "int"),
+    RequestOption("window", "STEPS", ASKED, "How many past steps are read.", "inferred", "int"),
     RequestOption("season", "STEPS", ASKED, "Steps of one season.", "inferred from the time stamps", "int"),
     RequestOption("time", "COLUMN", DATA, "The time or order column; or year,month,day,hour.", "inferred", "list"),
     RequestOption("series", "COLUMN", DATA, "The column that says which series a row belongs to.", "inferred"),
@@ -73,7 +75,7 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("constant", "NUMBER", GAPS, "What --missing constant fills with.", "0", "float"),
     RequestOption("test", "FILE", SPLIT, "A separate file to test on.", "a share of DATA", "list"),
     RequestOption("validation", "FILE", SPLIT, "A separate file to validate on.", "a share of DATA", "list"),
-    RequestOption("split_column", "COLUMN", SPLIT, "A column that says train, validation or test.", "none"),
+    RequestOption("split_column", "COLUMN", SPLIT, "A column that says train, validation, test (or none).", "none"),
     RequestOption("split_by", "WAY", SPLIT, "time, group or stratified.", "inferred from the task"),
     RequestOption("test_share", "SHARE", SPLIT, "The share of time or sequences to test on.", "0.15", "float"),
     RequestOption("validation_share", "SHARE", SPLIT, "The share of time or sequences to validate on.", "0.15", "float"),

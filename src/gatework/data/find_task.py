@@ -6,7 +6,7 @@ import polars as pl
 
 from gatework.data.kinds import kind_of
 from gatework.errors import ConfigError
-from gatework.runs import TaskName
+from gatework.runs import CLASS_TASKS, STEP_TASKS, TaskName
 
 FEW_CLASSES = 20
 
@@ -22,12 +22,15 @@ def find_task(wished: TaskName | None, targets: list[pl.Series], has_one_answer:
     if wished is not None:
         _check(wished, targets, kinds, has_one_answer)
         return wished
+    first = targets[0]
+    distinct = first.drop_nulls().n_unique()
     if not has_one_answer:
+        if kinds[first.name] in ("categorical", "boolean") and len(targets) == 1:
+            reasons["task"] = f"Classify steps: {names} is one of {distinct} classes at each step."
+            return "classify_steps"
         _check("forecast", targets, kinds, has_one_answer)
         reasons["task"] = f"Forecast: {names} varies along the steps."
         return "forecast"
-    first = targets[0]
-    distinct = first.drop_nulls().n_unique()
     is_class = kinds[first.name] in ("categorical", "boolean") or (first.dtype == pl.Int64 and distinct <= FEW_CLASSES)
     task: TaskName = "classify" if is_class and len(targets) == 1 else "regress"
     _check(task, targets, kinds, has_one_answer)
@@ -38,16 +41,16 @@ def find_task(wished: TaskName | None, targets: list[pl.Series], has_one_answer:
 
 def _check(task: TaskName, targets: list[pl.Series], kinds: Mapping[str, str], has_one_answer: bool) -> None:
     names = ", ".join(f"'{target.name}'" for target in targets)
-    if task == "classify" and len(targets) > 1:
+    if task in CLASS_TASKS and len(targets) > 1:
         raise ConfigError(f"{len(targets)} targets were given to classify: {names}. Expected one. Train one model for each.")
     text = [name for name, kind in kinds.items() if kind in ("categorical", "timestamp")]
-    if task != "classify" and text:
-        cure = (
-            "Name the column that tells the series apart with --series and use --task classify if each series has one class"
-            if task == "forecast"
-            else "Use --task classify"
+    if task not in CLASS_TASKS and text:
+        cure = "Use --task classify" if has_one_answer else "Use --task classify-steps to give each step one of these classes"
+        raise ConfigError(
+            f"The target '{text[0]}' is text, which {task.replace('_', '-')} cannot predict. Expected numbers. {cure}."
         )
-        raise ConfigError(f"The target '{text[0]}' is text, which {task} cannot predict. Expected numbers. {cure}.")
+    if task in STEP_TASKS:
+        return  # an answer that never changes along the steps can still be asked for at each of them
     if task == "forecast" and has_one_answer:
         raise ConfigError(
             f"The target {names} has one value for each whole series, so there is nothing to forecast. "
@@ -56,5 +59,6 @@ def _check(task: TaskName, targets: list[pl.Series], kinds: Mapping[str, str], h
     if task != "forecast" and not has_one_answer:
         raise ConfigError(
             f"The target {names} varies within a series, but {task} gives one answer for each whole series. "
-            f"Expected one value in each series. Use --task forecast, or name the series column with --series."
+            f"Expected one value in each series. Use --task {task}-steps for an answer at every step, --task forecast for the "
+            f"next steps, or name the series column with --series."
         )

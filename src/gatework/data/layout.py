@@ -13,7 +13,7 @@ from gatework.data.strict import to_ids, to_kind
 from gatework.data.table import SERIES, STEP, Field, Table
 from gatework.data.times import parse_parts
 from gatework.errors import DataError, nearest
-from gatework.runs import DataPlan, FieldPlan
+from gatework.runs import STEP_TASKS, DataPlan, FieldPlan
 
 _EMPTY_TYPES: dict[str, pl.DataType] = {
     "numeric": pl.Float64(),
@@ -39,6 +39,11 @@ class _Draft:
     def fields(self, *roles: str) -> list[FieldPlan]:
         """The planned fields with one of these roles."""
         return [planned for planned in self.plan.fields if planned.role in roles]
+
+    @property
+    def has_step_targets(self) -> bool:
+        """Whether the targets vary along the steps."""
+        return self.plan.task == "forecast" or self.plan.task in STEP_TASKS
 
     def is_label(self, name: str) -> bool:
         """Whether a field stands in the labels table."""
@@ -84,7 +89,15 @@ def build_table(
         raise DataError(
             f"No row is left after reading: {' '.join(draft.notes)} Expected at least one step. Check the ids and the columns."
         )
-    return Table(steps, sequences, _fields(draft, steps, sequences), draft.series, draft.time, tuple(draft.notes))
+    return Table(
+        steps,
+        sequences,
+        _fields(draft, steps, sequences),
+        draft.series,
+        draft.time,
+        tuple(draft.notes),
+        answers_steps=plan.task in STEP_TASKS,
+    )
 
 
 def _as_steps(frame: pl.DataFrame, plan: DataPlan) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -222,7 +235,7 @@ def _match_labels(draft: _Draft, targets_required: bool) -> None:
 
 def _sequences(draft: _Draft) -> tuple[pl.DataFrame, list[str]]:
     """One row per series with all that is constant in it, and the names of the columns of `steps` that moved there."""
-    roles = ("static",) if draft.plan.task == "forecast" else ("static", "target")
+    roles = ("static",) if draft.has_step_targets else ("static", "target")
     moved = [
         planned.name
         for planned in draft.fields(*roles)
@@ -241,7 +254,8 @@ def _sequences(draft: _Draft) -> tuple[pl.DataFrame, list[str]]:
             f"Expected one value for each whole series, because it is "
             f"{'what ' + draft.plan.task + ' predicts for it' if is_target else 'a static attribute'}. "
             + (
-                "Use --task forecast to predict values along the steps, or name the right series column with --series."
+                "Use --task forecast to predict values along the steps, --task classify-steps or regress-steps for an answer at "
+                "every step, or name the right series column with --series."
                 if is_target
                 else "Treat it as a value that varies (leave it out of --static), or correct the data."
             )
@@ -268,7 +282,7 @@ def _varying(draft: _Draft, names: list[str]) -> pl.DataFrame:
 
 def _check_targets(draft: _Draft, sequences: pl.DataFrame) -> None:
     for name in draft.plan.targets:
-        values = (draft.steps if draft.plan.task == "forecast" else sequences)[name].drop_nulls()
+        values = (draft.steps if draft.has_step_targets else sequences)[name].drop_nulls()
         if values.n_unique() < 2:
             only = f"is always {values[0]}" if len(values) else "has no value at all"
             raise DataError(

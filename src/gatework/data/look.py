@@ -132,7 +132,7 @@ def _leaks(table: Table) -> list[Leak]:
     for target in table.named("target"):
         if target.kind != "numeric":
             continue
-        frame = table.steps if table.is_forecast else table.sequences
+        frame = table.steps if table.has_step_targets else table.sequences
         for field in covariates:
             if field.name in frame.columns:
                 reason = _why_leak(frame, table.series, field.name, target.name, table.is_forecast)

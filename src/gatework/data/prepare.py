@@ -17,7 +17,7 @@ from gatework.data.series import BoolArray, from_lengths, series_ids, table_rows
 from gatework.data.split import Split
 from gatework.data.table import Table
 from gatework.errors import DataError, RunError, nearest
-from gatework.runs import SCHEMA_VERSION
+from gatework.runs import CLASS_TASKS, SCHEMA_VERSION
 
 __all__ = ["Preparation", "Prepared"]
 
@@ -33,7 +33,7 @@ class Preparation:
 
     def __init__(self, record: PreparationRecord):
         self.record = record
-        self._target_fields = tuple(self._fitted(name) for name in record.targets) if record.task != "classify" else ()
+        self._target_fields = tuple(self._fitted(name) for name in record.targets) if record.task not in CLASS_TASKS else ()
 
     @classmethod
     def fit(cls, table: Table, split: Split) -> "Preparation":
@@ -100,13 +100,15 @@ class Preparation:
         steps, whole = self._views(table, split, rows, sequences)
         blocks = {room: _Block() for room in ("inputs", "future", "static")}
         for fitted in self.record.fields:
-            if not (fitted.role == "target" and self.record.task == "regress"):
+            if not self._is_answer(fitted):
                 blocks[self._room(fitted)].add(fitted, steps if fitted.where == "steps" else whole)
         times = steps.frame[table.time]
         if self.record.calendar:
             blocks["future"].names += calendar_names(self.record.calendar)
             blocks["future"].columns.append(calendar_features(times, self.record.calendar))
-        targets, raw_targets, target_notes = self._targets(steps.frame if table.is_forecast else whole.frame)
+        targets, raw_targets, target_notes = self._targets(
+            steps.frame if table.has_step_targets or table.answers_steps else whole.frame
+        )
         names = series_ids(table)
         return Prepared(
             inputs=blocks["inputs"].matrix(steps.frame.height),
@@ -131,6 +133,10 @@ class Preparation:
     def _fitted(self, name: str) -> FittedField:
         return next(fitted for fitted in self.record.fields if fitted.name == name and fitted.role == "target")
 
+    def _is_answer(self, fitted: FittedField) -> bool:
+        """Whether a column is asked for and never an input; the target of a forecast is its own history."""
+        return fitted.role == "target" and self.record.task != "forecast"
+
     def _room(self, fitted: FittedField) -> str:
         if fitted.where == "sequences":
             return "static"
@@ -152,7 +158,7 @@ class Preparation:
         return _View(steps, place), _View(whole, alone)
 
     def _targets(self, frame: pl.DataFrame) -> tuple[npt.NDArray[np.float32] | npt.NDArray[np.int64], FloatArray, list[str]]:
-        if self.record.task == "classify":
+        if self.record.task in CLASS_TASKS:
             return self._class_indices(frame)
         none = pl.Series([None] * frame.height, dtype=pl.Float64)
         columns = [
@@ -176,7 +182,7 @@ class Preparation:
 
     def _check(self, table: Table) -> None:
         for fitted in self.record.fields:
-            is_answer = fitted.role == "target" and self.record.task == "regress"
+            is_answer = self._is_answer(fitted)
             frame = table.steps if fitted.where == "steps" else table.sequences
             if fitted.name not in frame.columns:
                 if is_answer:

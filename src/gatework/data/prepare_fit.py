@@ -11,7 +11,7 @@ from gatework.data.series import BoolArray, class_field, class_texts, table_rows
 from gatework.data.split import Split
 from gatework.data.table import Field, Table
 from gatework.errors import DataError
-from gatework.runs import SCHEMA_VERSION, Record, TaskName
+from gatework.runs import CLASS_TASKS, SCHEMA_VERSION, Record, TaskName
 
 INPUT_ROLES = ("past", "known_future", "static")
 
@@ -33,9 +33,9 @@ class PreparationRecord(Record):
     @model_validator(mode="after")
     def _is_whole(self) -> "PreparationRecord":
         fitted = {field.name for field in self.fields if field.role == "target"}
-        if self.task == "classify" and len(self.classes) < 2:
+        if self.task in CLASS_TASKS and len(self.classes) < 2:
             raise ValueError("a classification needs its classes")
-        if self.task != "classify" and fitted != set(self.targets):
+        if self.task not in CLASS_TASKS and fitted != set(self.targets):
             raise ValueError("every target needs its scale")
         return self
 
@@ -58,7 +58,7 @@ def kept(table: Table, names: set[str]) -> tuple[BoolArray, BoolArray]:
 
 
 def dropping(fields: tuple[Field, ...] | tuple[FittedField, ...], task: TaskName) -> set[str]:
-    """The names of the columns whose gaps leave a row out; the answer of a whole sequence is not among them."""
+    """The names of the columns whose gaps leave a row out; an answer that is no history is not among them."""
     roles = INPUT_ROLES + (("target",) if task == "forecast" else ())
     return {field.name for field in fields if field.missing == "drop" and field.role in roles}
 
@@ -67,6 +67,8 @@ def task_of(table: Table) -> TaskName:
     """What is asked, as the place and the kind of the targets say."""
     if table.is_forecast:
         return "forecast"
+    if table.answers_steps:
+        return "classify_steps" if class_field(table) else "regress_steps"
     return "classify" if class_field(table) else "regress"
 
 
@@ -79,13 +81,13 @@ def fit_record(table: Table, split: Split) -> PreparationRecord:
     rows, sequences = kept(table, dropping(table.fields, task))
     train_rows = split.rows_of("train") & rows
     train_sequences = split.sequences == 0
-    if table.is_forecast:
+    if table.has_step_targets:
         train_sequences = np.bincount(table_rows(table).sequence[train_rows], minlength=len(sequences)) > 0
     train_sequences &= sequences
     fields: list[FittedField] = []
     notes: list[str] = []
     wanted = [field for field in table.fields if field.role in INPUT_ROLES]
-    for field in [*wanted, *(table.named("target") if task != "classify" else ())]:
+    for field in [*wanted, *(table.named("target") if task not in CLASS_TASKS else ())]:
         fitted = _fit(field, table, train_rows, train_sequences)
         if field.role == "target":
             fitted = _fit_target(field, fitted, table, train_rows)
@@ -97,7 +99,7 @@ def fit_record(table: Table, split: Split) -> PreparationRecord:
     calendar = choose_periods(table.steps[table.time], table_rows(table), train_rows) if task == "forecast" else ()
     if calendar:
         notes.append(f"The calendar of '{table.time}' is an input: {', '.join(calendar)}.")
-    if not fields or (task == "regress" and all(field.role == "target" for field in fields)):
+    if not fields or (task != "forecast" and all(field.role == "target" for field in fields)):
         raise DataError(
             f"No column is left as input ({', '.join(field.name for field in table.fields)}). "
             f"A model needs at least one column besides the target, with values in the training part. Add one to the data."
@@ -106,7 +108,7 @@ def fit_record(table: Table, split: Split) -> PreparationRecord:
         task=task,
         targets=tuple(field.name for field in table.named("target")),
         fields=tuple(fields),
-        classes=_fit_classes(table, train_sequences) if task == "classify" else (),
+        classes=_fit_classes(table, train_rows if table.answers_steps else train_sequences) if task in CLASS_TASKS else (),
         calendar=calendar,
         notes=tuple(notes),
     )
@@ -128,9 +130,9 @@ def _fit_target(field: Field, fitted: FittedField | None, table: Table, train_ro
     if field.kind not in ("numeric", "boolean"):
         raise DataError(
             f"Target '{field.name}' is {field.kind}; a forecast or regression needs a number. "
-            f"Choose a numeric column with --target, or --task classify to name a class per sequence."
+            f"Choose a numeric column with --target, or --task classify (classify-steps) for a class per sequence (step)."
         )
-    column = table.steps[field.name] if table.is_forecast else table.sequences[field.name]
+    column = table.steps[field.name] if table.has_step_targets else table.sequences[field.name]
     if fitted is None:
         raise DataError(
             f"Target '{field.name}' has no value in the training part ({len(column)} rows, {column.null_count()} of them empty "
@@ -145,20 +147,20 @@ def _fit_target(field: Field, fitted: FittedField | None, table: Table, train_ro
     return fitted.model_copy(update={"has_mask": table.is_forecast and (fitted.has_mask or has_gaps)})
 
 
-def _fit_classes(table: Table, train_sequences: BoolArray) -> tuple[str, ...]:
-    """The classes of the training sequences, numbers in their own order."""
+def _fit_classes(table: Table, in_train: BoolArray) -> tuple[str, ...]:
+    """The classes of the training sequences or steps, numbers in their own order."""
     targets = table.named("target")
     if len(targets) > 1:
         raise DataError(
             f"The classification has {len(targets)} targets ({', '.join(field.name for field in targets)}). "
-            f"It answers one question per sequence. Choose one with --target and train once for each."
+            f"It answers one question. Choose one with --target and train once for each."
         )
     texts = class_texts(table, targets[0])
-    found = {text for index in np.flatnonzero(train_sequences) if (text := texts[index]) is not None}
+    found = {text for index in np.flatnonzero(in_train) if (text := texts[index]) is not None}
     if len(found) < 2:
         raise DataError(
             f"Target '{targets[0].name}' has {len(found)} class in the training part ({', '.join(found) or 'none known'}). "
-            f"A classification needs at least two. Choose another target, or give sequences of further classes."
+            f"A classification needs at least two. Choose another target, or give data of further classes."
         )
     try:
         return tuple(sorted(found, key=lambda text: (float(text), text)))

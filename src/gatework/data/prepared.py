@@ -16,9 +16,10 @@ class Prepared:
     inputs: (total_steps, num_inputs) float32, finite: past covariates and target history (forecast), or all step features.
     future: (total_steps, num_future) float32, finite: known-future covariates and the calendar (forecast); else of width 0.
     static: (num_sequences, num_static) float32, finite.
-    targets: scaled float32 with NaN where unobserved, (total_steps, num_targets) for forecasts, (num_sequences, num_targets) for
-        regression; for classification (num_sequences,) int64 index into `classes`, −1 when unknown.
-    raw_targets: float64 in the units of the data, NaN where unobserved; same shape. Classification: (num_sequences, 0).
+    targets: scaled float32 with NaN where unobserved, (total_steps, num_targets) for forecasts and answers at every step,
+        (num_sequences, num_targets) for regression; for classification (num_sequences,) or (total_steps,) int64 index into
+        `classes`, −1 when unknown.
+    raw_targets: float64 in the units of the data, NaN where unobserved; same shape. Classification: of width 0.
     offsets: (num_sequences + 1,) int64, where each series begins.
     ids: the series. times: the time column, one per step.
     rows, sequences: int64, which row of `table.steps` and of `table.sequences` each step and each series was; shorter than the

@@ -11,7 +11,7 @@ from gatework.data.kinds import why_useless
 from gatework.data.roles import say_missing, value_fields
 from gatework.data.wishes import Wishes, check_names
 from gatework.errors import ConfigError, DataError
-from gatework.runs import DataPlan, FieldPlan
+from gatework.runs import STEP_TASKS, DataPlan, FieldPlan
 
 __all__ = ["Recognised", "Wishes", "recognise"]
 
@@ -44,7 +44,7 @@ def recognise(frame: pl.DataFrame, wishes: Wishes, labels: pl.DataFrame | None =
     found.constants = constant_within_series(found)
     task = find_task(wishes.task, _target_columns(found), _has_one_answer(found), reasons)
     fields = [*_order_fields(found), *value_fields(found, task)]
-    say_missing(fields, found)
+    say_missing(fields, found, task)
     plan = DataPlan(
         task=task,
         labels=wishes.labels,
@@ -78,6 +78,13 @@ def _target_columns(found: Findings) -> list[pl.Series]:
         raise ConfigError(
             f"Column '{misused[0]}' is the time or the series column and cannot be the target. Expected a column of values. "
             f"Name another --target, or other columns with --time and --series."
+        )
+    labelled = [name for name in found.wishes.targets if name not in found.steps.columns]
+    if found.wishes.task in STEP_TASKS and labelled:
+        raise ConfigError(
+            f"The target '{labelled[0]}' stands in the labels table, once for each series, and "
+            f"{found.wishes.task.replace('_', '-')} asks for an answer at every step. Expected it in the data, one value a step. "
+            f"Use --task {found.wishes.task.removesuffix('_steps')}, or move the column."
         )
     return [columns[name] for name in found.wishes.targets]
 

@@ -10,7 +10,7 @@ from gatework.data.kinds import Kind, kind_of, why_useless
 from gatework.data.table import Missing, Role
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
-from gatework.runs import FieldPlan, TaskName
+from gatework.runs import CLASS_TASKS, STEP_TASKS, FieldPlan, TaskName
 
 
 def value_fields(found: Findings, task: TaskName) -> list[FieldPlan]:
@@ -37,8 +37,8 @@ def _role(column: pl.Series, found: Findings, task: TaskName) -> Role:
     if name in wishes.known_future:
         if task != "forecast":
             raise ConfigError(
-                f"Column '{name}' was declared known in the future, but the task is {task}, which has no future. "
-                f"Expected --known-future with forecasts only. Leave it out."
+                f"Column '{name}' was declared known in the future, but the task is {task.replace('_', '-')}, which has no "
+                f"future. Expected --known-future with forecasts only. Leave it out."
             )
         return "known_future"
     useless = None if name in wishes.kinds else why_useless(column)
@@ -55,7 +55,7 @@ def _kind(column: pl.Series, role: Role, found: Findings, task: TaskName) -> Kin
     if column.name in found.wishes.kinds:
         return found.wishes.kinds[column.name]
     if role == "target":
-        return "categorical" if task == "classify" else "numeric"
+        return "categorical" if task in CLASS_TASKS else "numeric"
     if role == "split":
         return "categorical"
     kind, why = kind_of(column)
@@ -74,7 +74,7 @@ def _policy(name: str, role: Role, task: TaskName, wishes: Wishes) -> Missing:
     return "mean" if role == "static" else "previous"
 
 
-def say_missing(fields: list[FieldPlan], found: Findings) -> None:
+def say_missing(fields: list[FieldPlan], found: Findings, task: TaskName) -> None:
     """Adds the reason `missing`: how many values are missing where, and what is done about it."""
     used = {planned.name: planned for planned in fields if planned.role in ("past", "known_future", "static", "target")}
     gaps = [(column.name, column.null_count()) for column in found.value_columns() if column.name in used and column.null_count()]
@@ -83,6 +83,8 @@ def say_missing(fields: list[FieldPlan], found: Findings) -> None:
         return
 
     def treatment(planned: FieldPlan) -> str:
+        if planned.role == "target" and task in STEP_TASKS:
+            return "no answer: these steps are read and not judged"
         is_answer = planned.role == "target" and len(found.constants & {planned.name}) > 0
         return "no answer: these series are left out" if is_answer else planned.missing
 

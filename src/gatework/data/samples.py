@@ -22,10 +22,11 @@ class Batch:
     inputs: Ragged float32 (total_steps, num_inputs + num_future + num_static), one sequence per sample.
     future: (n, horizon, num_future) float32, what is known of the steps to be forecast; (n, 0, 0) when there is no horizon.
     targets: on the model's scale, (n, horizon, num_targets) or (n, num_targets) float32, 0 where unobserved; or (n,) int64
-        classes, −1 where unknown.
+        classes, −1 where unknown. Where every step has an answer, n counts the judged steps of all samples.
     observed: bool, shaped like targets.
-    index: (n,) int64, which samples these are.
+    index: (num_samples,) int64, which samples these are.
     weight: (n, 1, num_targets) float32, how much each error counts; None: all alike.
+    judged: (n,) int64, the rows of `inputs` that are judged where every step has an answer; else None.
     """
 
     inputs: Ragged
@@ -34,6 +35,7 @@ class Batch:
     observed: Tensor
     index: Tensor
     weight: Tensor | None = None
+    judged: Tensor | None = None
 
 
 class ForecastSamples:
@@ -83,6 +85,11 @@ class ForecastSamples:
         return len(self.origin)
 
     @property
+    def num_answers(self) -> int:
+        """The number of forecasts."""
+        return len(self.origin)
+
+    @property
     def final(self) -> IntArray:
         """The index of the last sample of each series that has one: the forecast from the end of the data."""
         is_last = np.ones(len(self.sequence), dtype=bool)
@@ -100,7 +107,7 @@ class ForecastSamples:
         if static.shape[1]:
             features = np.concatenate([features, static[self.sequence[index]].repeat(self.window, axis=0)], axis=1)
         offsets = torch.arange(len(index) + 1, dtype=torch.int64) * self.window
-        targets, observed = _split_missing(self.prepared.targets[coming])
+        targets, observed = split_missing(self.prepared.targets[coming])
         return Batch(
             inputs=Ragged(torch.from_numpy(features), offsets),
             future=torch.from_numpy(self.prepared.future[coming]),
@@ -187,6 +194,16 @@ class SequenceSamples:
         """The number of samples."""
         return len(self.sequence)
 
+    @property
+    def num_answers(self) -> int:
+        """The number of judged sequences."""
+        return len(self.sequence)
+
+    @property
+    def place(self) -> IntArray:
+        """(num_answers,) the row of `prepared.targets` that answers each sample."""
+        return self.sequence
+
     def batch(self, index: npt.NDArray[np.integer]) -> Batch:
         """The samples with these numbers, in this order."""
         index = np.asarray(index, dtype=np.int64)
@@ -198,7 +215,7 @@ class SequenceSamples:
         features = prepared.inputs[rows]
         if prepared.static.shape[1]:
             features = np.concatenate([features, prepared.static[sequence].repeat(lengths, axis=0)], axis=1)
-        targets, observed = _split_missing(prepared.targets[sequence])
+        targets, observed = split_missing(prepared.targets[sequence])
         return Batch(
             inputs=Ragged(torch.from_numpy(features), torch.from_numpy(offsets)),
             future=torch.zeros(len(index), 0, 0),
@@ -208,7 +225,7 @@ class SequenceSamples:
         )
 
 
-def _split_missing(targets: npt.NDArray[np.float32] | npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+def split_missing(targets: npt.NDArray[np.float32] | npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     """Targets without NaN, and where they were observed."""
     if targets.ndim == 1:
         return torch.from_numpy(targets), torch.from_numpy(targets >= 0)

@@ -106,5 +106,6 @@ def class_field(table: Table) -> Field | None:
 
 
 def class_texts(table: Table, field: Field) -> list[str | None]:
-    """The class of each sequence as text; None where it is not known."""
-    return table.sequences[field.name].cast(pl.String).to_list()
+    """The class of each sequence, or of each step, as text; None where it is not known."""
+    frame = table.steps if field.name in table.steps.columns else table.sequences
+    return frame[field.name].cast(pl.String).to_list()

@@ -8,7 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gatework.data.series import class_field, class_texts, has_clock, series_ids, table_rows
-from gatework.data.split_by_column import column_parts, divide_rows_by_column, divide_sequences_by_column
+from gatework.data.split_by_column import (
+    column_parts,
+    divide_rows_by_column,
+    divide_sequences_by_column,
+    split_column_varies,
+)
 from gatework.data.split_by_intervals import mark_by_intervals
 from gatework.data.split_by_sequence import TEST, TRAIN, divide_groups, divide_stratified
 from gatework.data.split_by_time import mark_by_boundaries, smallest_division, time_boundaries
@@ -26,7 +31,7 @@ PARTS: tuple[Part, ...] = ("train", "validation", "test")
 class Split:
     """The part of every row and of every sequence.
 
-    steps: (total_steps,) int8 index into PARTS for each row of `table.steps`; -1: in no part (its sequence has no answer).
+    steps: (total_steps,) int8 index into PARTS for each row of `table.steps`; -1: in no part (no answer, or only context).
     sequences: (num_sequences,) int8; -1 when the sequence is cut by time, or has no answer to learn from.
     record: what split.json holds.
     """
@@ -41,7 +46,7 @@ class Split:
         """Everything is test: for data that a finished model has never seen."""
         sequences = np.full(table.sequences.height, TEST, dtype=np.int8)
         steps = np.full(table.steps.height, TEST, dtype=np.int8)
-        size = table.steps.height if table.is_forecast else table.sequences.height
+        size = table.steps.height if table.has_step_targets or table.answers_steps else table.sequences.height
         return cls("files", steps, sequences, SplitRecord(kind="files", counts={"train": 0, "validation": 0, "test": size}))
 
     def rows_of(self, part: Part) -> npt.NDArray[np.bool_]:
@@ -53,10 +58,11 @@ class Split:
 def make_split(table: Table, plan: SplitPlan) -> Split:
     """The division that `plan` asks for.
 
-    time: for forecasts; the last share `test` of the distinct time stamps tests, the share `validation` before it validates;
-        without a time column, shares of each series' own rows.
+    time: for forecasts and answers at every step; the last share `test` of the distinct time stamps tests, the share
+        `validation` before it validates; without a time column, shares of each series' own rows.
     group: whole groups (`plan.column`, or the series). stratified: sequences at random within each class.
-    column, files: as the column with the role 'split' says; when it names no validation part, one is carved out of train.
+    column, files: as the column with the role 'split' says; when it names no validation part, one is carved out of train. Where
+        every step has an answer, the column may change within a series: then rows are divided, not sequences.
 
     Raises ConfigError for impossible shares or kinds; DataError for too little data, an empty part, or a class unknown to train.
     """
@@ -65,7 +71,8 @@ def make_split(table: Table, plan: SplitPlan) -> Split:
         every = np.ones(table.steps.height, dtype=bool)
         boundaries = time_boundaries(table, every, plan.validation, plan.test)
         return _by_rows(table, plan, mark_by_boundaries(table, every, boundaries), boundaries, [])
-    if plan.kind in ("column", "files") and table.is_forecast:
+    is_by_row = table.is_forecast or (table.answers_steps and split_column_varies(table))
+    if plan.kind in ("column", "files") and is_by_row:
         return _by_rows(table, plan, *divide_rows_by_column(table, plan))
     if plan.kind in ("column", "files"):
         return _by_sequences(table, plan, *divide_sequences_by_column(table, plan))
@@ -130,7 +137,7 @@ def _check_plan(table: Table, plan: SplitPlan) -> None:
             f"The split asks for validation {plan.validation} and test {plan.test}. "
             f"Each must be above 0 and their sum below 1, so that something is left to train on. Use for example 0.15 and 0.15."
         )
-    if plan.kind == "time" and not table.is_forecast:
+    if plan.kind == "time" and not table.has_step_targets:
         raise ConfigError(
             "A split by time was asked for, and each sequence has one answer. Such sequences are divided whole. "
             "Use --split-by stratified, or --split-by group for sequences that belong together."
@@ -142,12 +149,13 @@ def _check_plan(table: Table, plan: SplitPlan) -> None:
         raise DataError(
             f"The data has {count} {what}; a split into train, validation and test needs at least {needed}, "
             f"and a model many more. "
-            f"Give more {what}" + (", or split by time (--split-by time)." if table.is_forecast and not by_row else ".")
+            f"Give more {what}" + (", or split by time (--split-by time)." if table.has_step_targets and not by_row else ".")
         )
 
 
 def _by_rows(table: Table, plan: SplitPlan, steps: Int8Array, boundaries: dict[str, str], notes: list[str]) -> Split:
     _check_parts(steps, "rows")
+    _check_classes(table, steps, "steps")
     notes = notes + _time_notes(table, steps, plan)
     record = SplitRecord(kind=plan.kind, seed=plan.seed, boundaries=boundaries, counts=_counts(steps), notes=tuple(notes))
     return Split(plan.kind, steps, _constant_parts(table, steps), record)
@@ -155,7 +163,8 @@ def _by_rows(table: Table, plan: SplitPlan, steps: Int8Array, boundaries: dict[s
 
 def _by_sequences(table: Table, plan: SplitPlan, sequences: Int8Array, notes: list[str]) -> Split:
     _check_parts(sequences, "sequences")
-    _check_classes(table, sequences)
+    row_parts: Int8Array = sequences[table_rows(table).sequence]
+    _check_classes(table, row_parts if table.answers_steps else sequences, "steps" if table.answers_steps else "sequences")
     left_out = int((sequences == -1).sum())
     if left_out:
         notes = [
@@ -165,7 +174,7 @@ def _by_sequences(table: Table, plan: SplitPlan, sequences: Int8Array, notes: li
     ids = series_ids(table)
     by_part = {part: tuple(ids[index] for index in np.flatnonzero(sequences == code)) for code, part in enumerate(PARTS)}
     record = SplitRecord(kind=plan.kind, seed=plan.seed, sequences=by_part, counts=_counts(sequences), notes=tuple(notes))
-    return Split(plan.kind, sequences[table_rows(table).sequence], sequences, record)
+    return Split(plan.kind, row_parts, sequences, record)
 
 
 def _check_parts(parts: Int8Array, what: str) -> None:
@@ -178,21 +187,20 @@ def _check_parts(parts: Int8Array, what: str) -> None:
             )
 
 
-def _check_classes(table: Table, sequences: Int8Array) -> None:
+def _check_classes(table: Table, parts: Int8Array, what: str) -> None:
+    """DataError for a class that training never shows. parts: of each sequence, or of each step where these have answers."""
     field = class_field(table)
     if field is None:
         return
     texts = class_texts(table, field)
-    in_train = {texts[index] for index in np.flatnonzero(sequences == TRAIN)}
-    elsewhere = Counter(texts[index] for index in np.flatnonzero(sequences > TRAIN) if texts[index] not in in_train)
+    in_train = {texts[index] for index in np.flatnonzero(parts == TRAIN)} | {None}
+    elsewhere = Counter(texts[index] for index in np.flatnonzero(parts > TRAIN) if texts[index] not in in_train)
     for label, count in elsewhere.items():
-        where = " and ".join(
-            PARTS[code] for code in sorted({int(sequences[i]) for i, t in enumerate(texts) if t == label} - {-1})
-        )
+        where = " and ".join(PARTS[code] for code in sorted({int(parts[i]) for i, t in enumerate(texts) if t == label} - {-1}))
         raise DataError(
-            f"Class '{label}' of '{field.name}' occurs only in {where} ({count} sequences). "
+            f"Class '{label}' of '{field.name}' occurs only in {where} ({count} {what}). "
             f"A model can only name classes that it has seen in training. "
-            f"Move some of its sequences to train, leave the class out, or use --split-by stratified."
+            f"Move some of its {what} to train, leave the class out, or use --split-by stratified."
         )
 
 
@@ -206,7 +214,8 @@ def _time_notes(table: Table, steps: Int8Array, plan: SplitPlan) -> list[str]:
         notes.append(f"{len(without)} of {len(rows.lengths)} series have no test rows ({shown}).")
     if plan.kind == "time" and not has_clock(table):
         notes.append("There is no time column: each series is cut at the same share of its own rows.")
-    backwards = (np.diff(steps) < 0) & (np.diff(rows.sequence) == 0)
+    has_part = steps >= 0
+    backwards = (np.diff(steps[has_part]) < 0) & (np.diff(rows.sequence[has_part]) == 0)
     if backwards.any():
         notes.append("Some training or validation rows come after later parts in time: windows may look into those parts.")
     return notes

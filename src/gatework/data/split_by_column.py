@@ -27,6 +27,10 @@ SPELLINGS = {
 """What may stand in the column; case and surrounding blanks do not matter."""
 
 
+CONTEXT = ("none", "context")
+"""Where every step has an answer: a step that is read as context, and neither trained on nor judged."""
+
+
 def split_column(table: Table) -> str:
     """The name of the column that says which part a row is in."""
     fields = table.named("split")
@@ -39,28 +43,42 @@ def split_column(table: Table) -> str:
     return fields[0].name
 
 
+def names_no_part(table: Table) -> tuple[str, ...]:
+    """What else the column may say: steps that are read before others are judged need no part of their own."""
+    return CONTEXT if table.answers_steps else ()
+
+
 def column_parts(table: Table) -> Int8Array:
     """(total_steps,) the part that the column gives each row, whether it stands at the steps or at the sequences."""
     column = split_column(table)
     if column in table.steps.columns:
-        return _parts_of(table.steps[column], column)
-    return _parts_of(table.sequences[column], column)[table_rows(table).sequence]
+        return _parts_of(table.steps[column], column, names_no_part(table))
+    return _parts_of(table.sequences[column], column, names_no_part(table))[table_rows(table).sequence]
+
+
+def split_column_varies(table: Table) -> bool:
+    """Whether there is such a column and it gives the steps of one series different parts."""
+    fields = table.named("split")
+    if len(fields) != 1 or fields[0].name not in table.steps.columns:
+        return False
+    counts = table.steps.group_by(table.series).agg(pl.col(fields[0].name).n_unique())
+    return bool((counts[fields[0].name] > 1).any())
 
 
 def column_parts_of_sequences(table: Table) -> Int8Array:
     """(num_sequences,) the part that the column gives each series; DataError when it changes within one."""
     column = split_column(table)
     if column in table.sequences.columns:
-        return _parts_of(table.sequences[column], column)
+        return _parts_of(table.sequences[column], column, names_no_part(table))
     texts = constant_of_each(table, column)
     has_rows = table_rows(table).lengths > 0
     parts = np.full(len(texts), -1, dtype=np.int8)
-    parts[has_rows] = _parts_of(pl.Series(texts, dtype=pl.String).filter(pl.Series(has_rows)), column)
+    parts[has_rows] = _parts_of(pl.Series(texts, dtype=pl.String).filter(pl.Series(has_rows)), column, names_no_part(table))
     return parts
 
 
 def divide_rows_by_column(table: Table, plan: SplitPlan) -> tuple[Int8Array, dict[str, str], list[str]]:
-    """For forecasts: the part of each row, the boundary of a validation part carved out of train, and notes."""
+    """By rows: the part of each row, the boundary of a validation part carved out of train, and notes."""
     parts = column_parts(table)
     if (parts == VALIDATION).any():
         return parts, {}, []
@@ -89,13 +107,14 @@ def _who(table: Table, plan: SplitPlan) -> str:
     return "The files give" if plan.kind == "files" else f"Column '{split_column(table)}' names"
 
 
-def _parts_of(values: pl.Series, column: str) -> Int8Array:
+def _parts_of(values: pl.Series, column: str, no_part: tuple[str, ...] = ()) -> Int8Array:
     texts = values.cast(pl.String).str.strip_chars().str.to_lowercase()
-    parts = texts.replace_strict(SPELLINGS, default=None, return_dtype=pl.Int8)
+    parts = texts.replace_strict(SPELLINGS | dict.fromkeys(no_part, -1), default=None, return_dtype=pl.Int8)
     if parts.null_count():
         row = int(parts.is_null().arg_max() or 0)
         raise DataError(
             f"Column '{column}' holds '{values[row]}' ({parts.null_count()} rows or sequences in all cannot be assigned). "
-            f"It must say train, validation or test (also training, valid, val, dev, testing). Correct or fill these values."
+            f"It must say train, validation{', test or none' if no_part else ' or test'} "
+            f"(also training, valid, val, dev, testing). Correct or fill these values."
         )
     return parts.to_numpy().astype(np.int8)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from gatework.data.series import class_field, class_texts, series_ids
+from gatework.data.series import class_field, class_texts, series_ids, table_rows
 from gatework.data.split_by_time import count_of
 from gatework.data.table import Table
 from gatework.errors import ConfigError, DataError, nearest
@@ -19,9 +19,12 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 def labels_of(table: Table) -> list[str | None]:
     """What each sequence is stratified by: its class, or '' for all when the answers are no classes.
 
-    None where the target is missing: such a sequence can be neither learned from nor scored.
+    None where the target is missing: such a sequence can be neither learned from nor scored. A sequence whose steps are of
+    several classes stands under the rarest of them.
     """
     field = class_field(table)
+    if table.answers_steps:
+        return _rarest_of_steps(table, None if field is None else class_texts(table, field))
     if field is not None:
         return class_texts(table, field)
     missing = np.zeros(table.sequences.height, dtype=bool)
@@ -29,6 +32,19 @@ def labels_of(table: Table) -> list[str | None]:
         if target.name in table.sequences.columns:
             missing |= table.sequences[target.name].is_null().to_numpy()
     return [None if is_missing else "" for is_missing in missing]
+
+
+def _rarest_of_steps(table: Table, texts: list[str | None] | None) -> list[str | None]:
+    """For each sequence, the class of its steps that is rarest in the whole table; '' without classes; None without answers."""
+    if texts is None:
+        known = pl.any_horizontal(pl.col(field.name).is_not_null() for field in table.named("target"))
+        texts = [("" if is_known else None) for is_known in table.steps.select(known).to_series()]
+    counts = Counter(texts)
+    rarest: list[str | None] = [None] * table.sequences.height
+    for index, text in zip(table_rows(table).sequence.tolist(), texts, strict=True):
+        if text is not None and (rarest[index] is None or counts[text] < counts[rarest[index]]):
+            rarest[index] = text
+    return rarest
 
 
 def divide_stratified(table: Table, plan: SplitPlan, chosen: npt.NDArray[np.bool_], test: float) -> tuple[Int8Array, list[str]]:

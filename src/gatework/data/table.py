@@ -47,11 +47,12 @@ class Table:
     steps: one row per step, sorted by series then time; holds the series column, the time column and every field that
         varies within a series. Gaps are null, never NaN. Numeric columns are Float64, categorical ones String, boolean ones
         Boolean, the time column Datetime (time zone kept), Date or Int64/Float64 (an order).
-    sequences: one row per series in the order of `steps`; holds the series column, every static field and, for
-        classification and regression, the targets. A series without any row in `steps` (length zero) stands here.
+    sequences: one row per series in the order of `steps`; holds the series column, every static field and, where a whole
+        sequence has one answer, the targets. A series without any row in `steps` (length zero) stands here.
     fields: one per column that is not ignored, series and time included.
     series, time: names of those columns in both frames (`SERIES` and `STEP` where the data has none).
     notes: what was recognised, sorted, dropped or changed, one sentence each, for the user.
+    answers_steps: the targets of `steps` are one answer for each step, not a history to be continued.
     """
 
     steps: pl.DataFrame
@@ -60,6 +61,7 @@ class Table:
     series: str
     time: str
     notes: tuple[str, ...] = ()
+    answers_steps: bool = False
 
     def named(self, role: Role) -> tuple[Field, ...]:
         """The fields that have this role, in column order."""
@@ -70,6 +72,11 @@ class Table:
         return {field.name: field for field in self.fields}[name]
 
     @property
-    def is_forecast(self) -> bool:
-        """True when the targets vary along the steps, False when each sequence has one answer."""
+    def has_step_targets(self) -> bool:
+        """True when the targets stand in `steps`, False when each sequence has one answer."""
         return any(field.name in self.steps.columns for field in self.named("target"))
+
+    @property
+    def is_forecast(self) -> bool:
+        """True when the targets are a history that is to be continued."""
+        return self.has_step_targets and not self.answers_steps

@@ -18,6 +18,8 @@ MIN_UNITS = 3
 FEW_UNITS = 10
 # from here on the series themselves are the units of a forecast, not blocks of time
 MANY_SERIES = 20
+# of a part with few sequences whose every step has an answer
+NUM_BLOCKS = 30
 # weights held at once: 2,000,000 doubles are 16 MB
 WEIGHTS_AT_ONCE = 2_000_000
 
@@ -137,6 +139,21 @@ def forecast_units(sequence: IntArray, clock: IntArray, horizon: int, period: in
     start = clock - clock.min() if len(clock) else clock
     span = int(start.max(initial=0)) + 1
     steps = max(horizon, min(max(2 * horizon, 7 * period), span // FEW_UNITS), 1)
+    index = np.unique(start // steps, return_inverse=True)[1].astype(np.int64)
+    number = int(index.max(initial=-1)) + 1
+    return Units(index, f"{number} blocks of {steps} steps", _note(number, "blocks of time"))
+
+
+def step_units(sequence: IntArray, clock: IntArray | None) -> Units:
+    """Units for answers at every step: whole sequences, or NUM_BLOCKS blocks of time where a clock is given.
+
+    sequence: (num_answers,). clock: (num_answers,) the place of each step in its sequence. A block holds the steps of all
+    sequences whose place lies in it; neighbouring steps err together and are drawn together.
+    """
+    if clock is None:
+        return sequence_units(sequence)
+    start = clock - clock.min() if len(clock) else clock
+    steps = max(1, -(-(int(start.max(initial=0)) + 1) // NUM_BLOCKS))
     index = np.unique(start // steps, return_inverse=True)[1].astype(np.int64)
     number = int(index.max(initial=-1)) + 1
     return Units(index, f"{number} blocks of {steps} steps", _note(number, "blocks of time"))

@@ -1,4 +1,4 @@
-"""A trained model on new data: the next steps of every series, or an answer for every sequence."""
+"""A trained model on new data: the next steps of every series, or an answer for every sequence or step."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +9,17 @@ from gatework.data.dataset import Source, read_rows
 from gatework.data.future import append_horizon
 from gatework.data.labels import labels_to_predict
 from gatework.data.layout import build_table
+from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples, SequenceSamples
 from gatework.data.split import Split
+from gatework.data.step_samples import StepSamples
 from gatework.errors import ConfigError
 from gatework.evaluate.live import LiveForecast
-from gatework.evaluate.run import network_outputs
+from gatework.evaluate.run import cut_note, network_outputs
 from gatework.model import TrainedModel, load_trained
 from gatework.runs import RunFolder
+from gatework.tasks import ClassifySteps, RegressSteps, Task
+from gatework.tasks.task import Samples
 
 TRADING_WEEK = 5
 """The season of daily data without weekends (see `train.plan.season_steps`)."""
@@ -43,7 +47,7 @@ class Predictor:
         self.trained, _ = load_trained(self.folder)
 
     def predict(self, data: Source, labels: Source | None = None, horizon: int | None = None) -> Prediction:
-        """Forecasts from the end of every series, or one answer per sequence.
+        """Forecasts from the end of every series, or one answer per sequence, or per step.
 
         data: a file, files or a frame with the columns of the training data; the targets may be missing. A forecast needs the
         last `window` steps of each series; more are welcome (missing values are filled from them).
@@ -63,16 +67,16 @@ class Predictor:
         if plan.data.task == "forecast":
             table = append_horizon(table, ahead, weekdays_only=plan.period == TRADING_WEEK)
             prepared = preparation.apply(table, Split.all_test(table))
-            samples: ForecastSamples | SequenceSamples = ForecastSamples(prepared, None, "test", plan.window, ahead)
+            samples: Samples = ForecastSamples(prepared, None, "test", plan.window, ahead)
             assert isinstance(samples, ForecastSamples)
             samples = only_final(samples)
         else:
             prepared = preparation.apply(table, Split.all_test(table))
-            samples = SequenceSamples(prepared, None, "test")
+            samples = whole_or_steps(self.trained.task, prepared)
         values = self.trained.task.decode(network_outputs(self.trained.network, samples), preparation)
         answers = self.trained.task.predictions(prepared, samples, values)
         skipped = getattr(samples, "skipped", [])
-        notes = [*label_notes, *table.notes, *prepared.notes]
+        notes = [*label_notes, *table.notes, *prepared.notes, *cut_note(samples)]
         if skipped:
             notes.append(f"{len(skipped)} series are shorter than the window and have no forecast: {', '.join(skipped[:5])}.")
         is_unknown = answers["truth"].null_count() == answers.height
@@ -108,6 +112,13 @@ class Predictor:
                 f"Give the rows of one, and make one live forecast for each series."
             )
         return LiveForecast(self.trained, self.trained.preparation.apply(table, Split.all_test(table)))
+
+
+def whole_or_steps(task: Task, prepared: Prepared) -> SequenceSamples | StepSamples:
+    """Every sequence, or every step where these have answers."""
+    if isinstance(task, ClassifySteps | RegressSteps):
+        return task.samples(prepared, None, "test")
+    return SequenceSamples(prepared, None, "test")
 
 
 def only_final(samples: ForecastSamples) -> ForecastSamples:

@@ -12,8 +12,9 @@ import torch
 from gatework.data.bundled import unit_of
 from gatework.data.dataset import Dataset, Source, open_dataset, open_other, own_data, rows_in_common
 from gatework.data.samples import Batch
+from gatework.data.step_samples import StepSamples
 from gatework.errors import ConfigError, RunError
-from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_units, sequence_units
+from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_units, sequence_units, step_units
 from gatework.evaluate.partial import gains_over_baselines, partial_notes
 from gatework.evaluate.verdict import verdict
 from gatework.model import SequenceModel, TrainedModel, load_trained
@@ -170,7 +171,7 @@ def judge(
     evaluation = Evaluation(
         task=task.name,
         part=part,
-        num_samples=len(judged),
+        num_samples=judged.num_answers,
         resampled=units.words,
         metrics=metrics,
         rows=rows,
@@ -180,6 +181,7 @@ def judge(
             *((units.note,) if units.note else ()),
             *judged.prepared.notes,
             *skipped_note(judged),
+            *cut_note(judged),
             *partial_notes(task, case, answers, resampled, units.index),
         ),
     )
@@ -189,6 +191,8 @@ def judge(
 def draw_units(task: Task, case: Case, plan: Plan) -> Units:
     """What the bootstrap draws for this task."""
     clock = task.clock(case)
+    if isinstance(case.judged, StepSamples):
+        return step_units(case.judged.sequence, clock)
     if clock is None:
         return sequence_units(np.arange(len(case.judged), dtype=np.int64))
     return forecast_units(case.judged.sequence, clock, plan.horizon, plan.period)
@@ -215,3 +219,11 @@ def skipped_note(judged: Samples) -> tuple[str, ...]:
         return ()
     named = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")
     return (f"{len(skipped)} series are too short for a window and were not judged: {named}.",)
+
+
+def cut_note(judged: Samples) -> tuple[str, ...]:
+    """Sequences whose later steps are judged without all that came before them."""
+    if not isinstance(judged, StepSamples) or not judged.num_cut:
+        return ()
+    words = f"{judged.num_cut} sequences are read in pieces: their later steps are judged after at least {judged.window} earlier"
+    return (f"{words} steps, not after the whole past (--window reads more).",)

@@ -41,10 +41,23 @@ from gatework.runs.figures import (
     MatrixFigure,
     ScatterFigure,
 )
-from gatework.runs.record import SCHEMA_VERSION, DecoderName, LossName, Normalisation, Part, PoolingName, Record, TaskName
+from gatework.runs.record import (
+    CLASS_TASKS,
+    SCHEMA_VERSION,
+    STEP_TASKS,
+    DecoderName,
+    LossName,
+    Normalisation,
+    Part,
+    PoolingName,
+    Record,
+    TaskName,
+)
 
 __all__ = [
+    "CLASS_TASKS",
     "SCHEMA_VERSION",
+    "STEP_TASKS",
     "AnyFigure",
     "Band",
     "BarsFigure",
@@ -184,6 +197,8 @@ class Plan(Record):
     """Everything that was decided before training; `reasons` says why, one sentence per inferred or defaulted choice.
 
     horizon, window: in steps; 0 where the task has none (classification, regression). period: steps of one season, 0 if unknown.
+    piece: where every step has an answer, a sequence is judged in pieces of so many steps, each after reading the `window` steps
+        before it; 0 for other tasks.
     python: the lines of Python that do the same as the command.
     """
 
@@ -194,6 +209,7 @@ class Plan(Record):
     training: TrainingPlan = TrainingPlan()
     horizon: int = 0
     window: int = 0
+    piece: int = 0
     period: int = 0
     reasons: dict[str, str] = {}
     python: str = ""

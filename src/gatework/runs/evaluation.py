@@ -70,7 +70,7 @@ class UncertaintyScores(Record):
 class Evaluation(Record):
     """evaluation.json: one model on one part of the data.
 
-    num_samples: windows or sequences scored. resampled: what the bootstrap draws, in words ("40 blocks of 168 steps").
+    num_samples: windows, sequences or steps scored. resampled: what the bootstrap draws, in words ("40 blocks of 168 steps").
     verdict: sentences; the first says who wins. notes: what a reader must know about the numbers.
     uncertainty: of forecasts with ranges; None without.
     """

@@ -10,8 +10,12 @@ Part = Literal["train", "validation", "test"]
 Normalisation = Literal["none", "last", "mean", "standard", "scale", "season"]
 DecoderName = Literal["direct", "position", "sequence", "recursive"]
 LossName = Literal["mae", "mse", "huber", "mase"]
-TaskName = Literal["forecast", "classify", "regress"]
 PoolingName = Literal["last", "mean", "max", "attention", "summary"]
+TaskName = Literal["forecast", "classify", "regress", "classify_steps", "regress_steps"]
+STEP_TASKS: tuple[TaskName, ...] = ("classify_steps", "regress_steps")
+"""One answer for each step, from that step and those before it; the answers are no inputs."""
+CLASS_TASKS: tuple[TaskName, ...] = ("classify", "classify_steps")
+"""The answer is one of the classes that training showed."""
 
 
 class Record(BaseModel):

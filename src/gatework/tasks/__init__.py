@@ -2,13 +2,21 @@
 
 from gatework.runs import Plan
 from gatework.tasks.classify import Classify
+from gatework.tasks.classify_steps import ClassifySteps
 from gatework.tasks.forecast import Forecast
 from gatework.tasks.regress import Regress
+from gatework.tasks.regress_steps import RegressSteps
 from gatework.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {"forecast": Forecast, "classify": Classify, "regress": Regress}
+TASKS: dict[str, type[Task]] = {
+    "forecast": Forecast,
+    "classify": Classify,
+    "regress": Regress,
+    "classify_steps": ClassifySteps,
+    "regress_steps": RegressSteps,
+}
 
-__all__ = ["TASKS", "Classify", "Forecast", "Regress", "Task", "planned_task"]
+__all__ = ["TASKS", "Classify", "ClassifySteps", "Forecast", "Regress", "RegressSteps", "Task", "planned_task"]
 
 
 def planned_task(plan: Plan) -> Task:
@@ -17,4 +25,8 @@ def planned_task(plan: Plan) -> Task:
         return Forecast(plan.horizon, plan.window, plan.model, plan.period, plan.training.loss)
     if plan.data.task == "classify":
         return Classify(plan.model.pooling)
+    if plan.data.task == "classify_steps":
+        return ClassifySteps(plan.window, plan.piece)
+    if plan.data.task == "regress_steps":
+        return RegressSteps(plan.window, plan.piece)
     return Regress(plan.model.pooling)

@@ -1,10 +1,14 @@
-"""How answers to whole sequences are judged: baselines, errors, figures and predictions of classification and regression."""
+"""How classes and numbers are judged: errors and figures; and the baselines and predictions of whole sequences.
+
+Those of steps are in `judge_steps`.
+"""
 
 import numpy as np
 import polars as pl
 
 from gatework.data.prepared import Prepared
-from gatework.data.samples import SequenceSamples
+from gatework.data.samples import ForecastSamples, SequenceSamples
+from gatework.data.step_samples import StepSamples
 from gatework.runs import Figure, MatrixFigure, ScatterFigure
 from gatework.tasks.baselines import logistic_on_summary, majority_class, mean_target, ridge_on_summary, summary_features
 from gatework.tasks.metrics import Measured, confusion_counts, measure_classes, measure_regression, reliability
@@ -19,6 +23,18 @@ def samples_of(case: Case) -> tuple[SequenceSamples, SequenceSamples]:
     assert isinstance(case.train, SequenceSamples)
     assert isinstance(case.judged, SequenceSamples)
     return case.train, case.judged
+
+
+def places_of(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of `targets` that answer the training samples and the judged ones, sequences or steps."""
+    assert not isinstance(case.train, ForecastSamples)
+    assert not isinstance(case.judged, ForecastSamples)
+    return case.train.place, case.judged.place
+
+
+def noun_of(case: Case) -> str:
+    """What is judged, in the plural."""
+    return "steps" if isinstance(case.judged, StepSamples) else "sequences"
 
 
 def summaries(case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -53,9 +69,9 @@ def class_errors(case: Case, answers: list[Answer]) -> list[Measured]:
 
 
 def true_classes(case: Case) -> np.ndarray:
-    """(n,) class index of the judged sequences, −1 unknown."""
-    _, judged = samples_of(case)
-    return judged.prepared.targets[judged.sequence].astype(np.int64)
+    """(n,) class index of what is judged, −1 unknown."""
+    truth: np.ndarray = case.judged.prepared.targets[places_of(case)[1]].astype(np.int64)
+    return truth
 
 
 def class_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
@@ -68,7 +84,7 @@ def class_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
         MatrixFigure(
             name="confusion",
             title="Which class is taken for which",
-            caption="Rows: the true class; columns: the predicted one; counts of sequences.",
+            caption=f"Rows: the true class; columns: the predicted one; counts of {noun_of(case)}.",
             row_labels=names,
             column_labels=names,
             values=tuple(tuple(float(cell) for cell in row) for row in counts),
@@ -76,8 +92,8 @@ def class_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
         ScatterFigure(
             name="calibration",
             title="Is the model as sure as it is right?",
-            caption="Each point holds the sequences of one range of confidence, its area is their number; below the diagonal: "
-            "too sure.",
+            caption=f"Each point holds the {noun_of(case)} of one range of confidence, its area is their number; below the "
+            f"diagonal: too sure.",
             x_label="confidence (probability of the predicted class)",
             y_label="share that is right",
             x=tuple(float(value) for value in confidence),
@@ -89,19 +105,21 @@ def class_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
 
 def class_predictions(prepared: Prepared, samples: SequenceSamples, values: np.ndarray) -> pl.DataFrame:
     """One row per sequence: series, truth (null when unknown), prediction, confidence, and the probability of every class."""
+    ids = pl.Series("series", prepared.ids, dtype=pl.String).gather(samples.sequence)
+    return pl.DataFrame([ids, *class_columns(prepared, samples.place, values)])
+
+
+def class_columns(prepared: Prepared, place: np.ndarray, values: np.ndarray) -> list[pl.Series]:
+    """truth (null when unknown), prediction, confidence, and the probability of every class. place: (n,) rows of `targets`."""
     classes = pl.Series(prepared.classes, dtype=pl.String)
-    truth = prepared.targets[samples.sequence].astype(np.int64)
-    known = [classes[int(index)] if index >= 0 else None for index in truth]
-    probabilities = {f"probability {name}": values[:, number] for number, name in enumerate(prepared.classes)}
-    return pl.DataFrame(
-        {
-            "series": [prepared.ids[index] for index in samples.sequence],
-            "truth": pl.Series(known, dtype=pl.String),
-            "prediction": classes.gather(values.argmax(axis=1)),
-            "confidence": values.max(axis=1),
-            **probabilities,
-        }
-    )
+    truth = pl.Series(prepared.targets[place].astype(np.int64))
+    known = truth.set(truth < 0, None)
+    return [
+        classes.gather(known).alias("truth"),
+        classes.gather(values.argmax(axis=1)).alias("prediction"),
+        pl.Series("confidence", values.max(axis=1)),
+        *(pl.Series(f"probability {name}", values[:, number]) for number, name in enumerate(prepared.classes)),
+    ]
 
 
 def number_baselines(case: Case) -> list[Answer]:
@@ -118,24 +136,22 @@ def number_baselines(case: Case) -> list[Answer]:
 
 def number_errors(case: Case, answers: list[Answer]) -> list[Measured]:
     """The errors of each answer's numbers."""
-    train, judged = samples_of(case)
-    scales = np.nanstd(train.prepared.raw_targets[train.sequence], axis=0)
+    learned, asked = places_of(case)
+    scales = np.nanstd(case.train.prepared.raw_targets[learned], axis=0)
     scales = np.where(scales > 0, scales, 1.0)
-    truth = judged.prepared.raw_targets[judged.sequence]
+    truth, names = case.judged.prepared.raw_targets[asked], case.judged.prepared.target_names
     return [
-        measure_regression(
-            truth, answer.values, targets=judged.prepared.target_names, scales=scales, target_units=case.target_units
-        )
+        measure_regression(truth, answer.values, targets=names, scales=scales, target_units=case.target_units)
         for answer in answers
     ]
 
 
 def number_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
     """Predictions against truth, one figure per target."""
-    _, judged = samples_of(case)
-    truth = judged.prepared.raw_targets[judged.sequence]
+    truth = case.judged.prepared.raw_targets[places_of(case)[1]]
+    noun = noun_of(case)
     figures = []
-    for number, name in enumerate(judged.prepared.target_names):
+    for number, name in enumerate(case.judged.prepared.target_names):
         unit = case.target_units[number] if case.target_units else ""
         label = f"{name} ({unit})" if unit else name
         observed = np.flatnonzero(np.isfinite(truth[:, number]))
@@ -144,7 +160,7 @@ def number_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
             ScatterFigure(
                 name=f"prediction-against-truth-{number + 1}",
                 title="Prediction against truth",
-                caption=f"{len(chosen)} of {len(observed)} sequence{'' if len(observed) == 1 else 's'}; on the diagonal the "
+                caption=f"{len(chosen)} of {len(observed)} {noun[:-1] if len(observed) == 1 else noun}; on the diagonal the "
                 "prediction is right.",
                 x_label=f"truth, {label}",
                 y_label=f"prediction, {label}",
@@ -157,13 +173,14 @@ def number_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
 
 def number_predictions(prepared: Prepared, samples: SequenceSamples, values: np.ndarray) -> pl.DataFrame:
     """One row per sequence and target: series, target, truth (null when unknown), prediction."""
-    num_samples, num_targets = values.shape
-    ids = [prepared.ids[index] for index in np.repeat(samples.sequence, num_targets)]
-    return pl.DataFrame(
-        {
-            "series": pl.Series(ids, dtype=pl.String),
-            "target": pl.Series(list(prepared.target_names) * num_samples, dtype=pl.String),
-            "truth": pl.Series(prepared.raw_targets[samples.sequence].ravel()).fill_nan(None),
-            "prediction": values.astype(np.float64).ravel(),
-        }
-    )
+    ids = pl.Series("series", prepared.ids, dtype=pl.String).gather(np.repeat(samples.sequence, values.shape[1]))
+    return pl.DataFrame([ids, *number_columns(prepared, samples.place, values)])
+
+
+def number_columns(prepared: Prepared, place: np.ndarray, values: np.ndarray) -> list[pl.Series]:
+    """target, truth (null when unknown), prediction: one row for each answer and target. place: (n,) rows of `targets`."""
+    return [
+        pl.Series("target", list(prepared.target_names) * len(place), dtype=pl.String),
+        pl.Series("truth", prepared.raw_targets[place].ravel()).fill_nan(None),
+        pl.Series("prediction", values.astype(np.float64).ravel()),
+    ]

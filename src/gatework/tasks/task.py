@@ -13,11 +13,12 @@ from gatework.data.prepare import Preparation
 from gatework.data.prepared import Prepared
 from gatework.data.samples import Batch, ForecastSamples, SequenceSamples
 from gatework.data.split import Split
+from gatework.data.step_samples import StepSamples
 from gatework.ragged import Ragged
 from gatework.runs import Figure, Part, TaskName
 from gatework.tasks.metrics import Measured
 
-Samples = ForecastSamples | SequenceSamples
+Samples = ForecastSamples | SequenceSamples | StepSamples
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,10 @@ class Task(ABC):
 
     @abstractmethod
     def head(self, sizes: Sizes) -> nn.Module:
-        """A module from (Features, future (n, horizon, num_future)) to the raw output that `loss` and `decode` take."""
+        """A module from (Features, future (n, horizon, num_future)) to the raw output that `loss` and `decode` take.
+
+        Where every step has an answer it gives one row for each step, of which `loss` and `decode` get the judged ones.
+        """
 
     @abstractmethod
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
@@ -144,7 +148,7 @@ class Task(ABC):
 
     @abstractmethod
     def clock(self, case: Case) -> np.ndarray | None:
-        """(n,) when each judged sample begins, in steps that all series share; None where samples are whole sequences."""
+        """(n,) when each judged sample begins, in steps that all series share; None where whole sequences are the units."""
 
     @abstractmethod
     def moved_share(self, case: Case, answers: list[Answer]) -> float | None:

@@ -42,7 +42,7 @@ def examine(network: SequenceModel, samples: Samples) -> Health:
         gates = gate_values(network, batch.inputs, batch.future.shape[1])
     dead = int((outputs.std(dim=0, unbiased=False) < DEAD_MOVEMENT).sum()) if len(outputs) else 0
     saturated = float(((gates < LOW_GATE) | (gates > HIGH_GATE)).float().mean()) if gates.numel() else None
-    return Health(saturated, dead, reach(network, batch.inputs, batch.future))
+    return Health(saturated, dead, reach(network, batch.inputs, batch.future, batch.judged is not None))
 
 
 def gate_values(network: SequenceModel, inputs: Ragged, horizon: int = 0) -> Tensor:
@@ -52,16 +52,19 @@ def gate_values(network: SequenceModel, inputs: Ragged, horizon: int = 0) -> Ten
     return torch.cat([values.flatten() for values in found]) if found else inputs.values.new_zeros(0)
 
 
-def reach(network: SequenceModel, inputs: Ragged, future: Tensor | None) -> int | None:
+def reach(network: SequenceModel, inputs: Ragged, future: Tensor | None, answers_steps: bool = False) -> int | None:
     """The lag within which 99 % of the gradient of the output with respect to the input lies; None without steps.
 
     The gradient is that of the output along one random direction per sample (signs, drawn with a fixed seed): its expected
-    squared norm is that of the whole Jacobian. Lag 1 is the last step.
+    squared norm is that of the whole Jacobian. Lag 1 is the last step. answers_steps: the output has a row for each step, of
+    which the last of each sample is looked at.
     """
     if not inputs.total_steps:
         return None
     values = inputs.values.detach().clone().requires_grad_()
     output = network(inputs.with_values(values), future)
+    if answers_steps:
+        output = output[inputs.offsets[1:] - 1]
     signs = torch.randint(0, 2, output.shape, generator=torch.Generator().manual_seed(0)).to(output) * 2 - 1
     (gradient,) = torch.autograd.grad((output * signs).sum(), values)
     lengths = inputs.lengths

@@ -6,9 +6,10 @@ import polars as pl
 from gatework.data.order import skips_weekends
 from gatework.data.table import Table
 from gatework.errors import ConfigError
-from gatework.runs import DataPlan, ModelPlan, Plan, PoolingName, SplitPlan, TaskName, TrainingPlan
+from gatework.runs import STEP_TASKS, DataPlan, ModelPlan, Plan, PoolingName, SplitPlan, TaskName, TrainingPlan
 from gatework.train.choices import Choices, dashed
 from gatework.train.plan_forecast import plan_forecaster, plan_lengths
+from gatework.train.plan_steps import num_pieces, plan_pieces, split_of_steps
 from gatework.train.request import Request
 
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -22,7 +23,7 @@ SMALL_DATA = 2000
 
 
 ONE_ANSWER_OPTIONS = ("pooling",)
-"""Options that mean nothing to a forecast."""
+"""Options that mean nothing where the answers are to single steps."""
 
 
 def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str, str]) -> Plan:
@@ -32,14 +33,17 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     choices = Choices(dict(reasons))
     split = plan_split(request, data, table, choices)
     period = season_steps(table) if request.season is None else request.season
-    horizon, window = 0, 0
+    horizon, window, piece = 0, 0, 0
+    num_samples = table.steps.height if data.task == "forecast" else table.sequences.height
     if data.task == "forecast":
         horizon, window = plan_lengths(request, table, period, choices)
-    num_samples = table.steps.height if data.task == "forecast" else table.sequences.height
-    model = plan_model(request, data.task == "forecast", num_samples, choices)
+    if data.task in STEP_TASKS:
+        window, piece = plan_pieces(request.window, table, choices.reasons)
+        num_samples = num_pieces(table, piece)
+    model = plan_model(request, data.task, choices)
     if data.task == "forecast":
         model = plan_forecaster(request, model, table, (window, period), choices)
-    training = plan_training(request, data.task == "forecast", num_samples, choices)
+    training = plan_training(request, data.task, num_samples, choices)
     return Plan(
         data=data,
         split=split,
@@ -47,6 +51,7 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
         training=training,
         horizon=horizon,
         window=window,
+        piece=piece,
         period=period,
         reasons=choices.reasons,
     )
@@ -81,16 +86,19 @@ def check_numbers(request: Request) -> None:
 
 def check_options_of_task(request: Request, task: TaskName) -> None:
     """ConfigError for an option that means nothing to this task."""
+    answers = "step" if task in STEP_TASKS else "whole series"
     for name in FORECASTS_ONLY:
+        if name == "window" and task in STEP_TASKS:
+            continue
         if task != "forecast" and getattr(request, name):
             raise ConfigError(
-                f"{name} is {getattr(request, name)}, but the task is {task}, which gives one answer for each whole series. "
+                f"{name} is {getattr(request, name)}, but the task is {dashed(task)}, which gives one answer for each {answers}. "
                 f"Expected --{dashed(name)} with forecasts only. Leave it out, or ask for --task forecast."
             )
     for name in ONE_ANSWER_OPTIONS:
-        if task == "forecast" and getattr(request, name):
+        if (task == "forecast" or task in STEP_TASKS) and getattr(request, name):
             raise ConfigError(
-                f"{name} is {getattr(request, name)}, but the task is forecast, which answers for coming steps. "
+                f"{name} is {getattr(request, name)}, but the task is {dashed(task)}, which answers for single steps. "
                 f"Expected --{dashed(name)} with one answer for each whole series. Leave it out, or ask for another --task."
             )
 
@@ -112,6 +120,7 @@ def plan_split(request: Request, data: DataPlan, table: Table, choices: Choices)
         "forecast": ("time", "a forecast is judged on what comes after its training data"),
         "classify": ("stratified", "every class is in every part, whole sequences only"),
         "regress": ("group", "whole sequences, so that no sequence is in two parts"),
+        **dict.fromkeys(STEP_TASKS, split_of_steps(data.task, table)),
     }[data.task]
     kind = choices.pick("split", request.split_by, inferred, why)
     if data.task == "forecast" and kind != "time":
@@ -149,8 +158,9 @@ def season_steps(table: Table) -> int:
     return 0
 
 
-def plan_model(request: Request, is_forecast: bool, num_samples: int, choices: Choices) -> ModelPlan:
+def plan_model(request: Request, task: TaskName, choices: Choices) -> ModelPlan:
     """The network's sizes."""
+    is_forecast, is_causal = task == "forecast", task == "forecast" or task in STEP_TASKS
     size = 32 if is_forecast else 64
     what = "measurements repeat themselves, so a small network overfits less" if is_forecast else "enough for most sequences"
     hidden_size = choices.pick("hidden_size", request.hidden_size, size, f"{what}; --hidden-size changes it")
@@ -158,16 +168,20 @@ def plan_model(request: Request, is_forecast: bool, num_samples: int, choices: C
     bidirectional = choices.pick(
         "bidirectional",
         request.bidirectional,
-        not is_forecast,
-        "the past is read forwards" if is_forecast else "whole sequences are read in both directions",
+        not is_causal,
+        "the past is read forwards" if is_causal else "whole sequences are read in both directions",
     )
+    if task in STEP_TASKS and bidirectional:
+        choices.reasons["bidirectional"] = (
+            "yes, as asked: each answer looks ahead, at later steps too; it cannot be given at once"
+        )
     return ModelPlan(
         cell=request.cell,
         hidden_size=hidden_size,  # type: ignore[arg-type]
         num_layers=request.num_layers,
         bidirectional=bidirectional,  # type: ignore[arg-type]
         dropout=dropout,  # type: ignore[arg-type]
-        pooling="summary" if is_forecast else plan_pooling(request, choices),
+        pooling="summary" if is_causal else plan_pooling(request, choices),
     )
 
 
@@ -177,12 +191,12 @@ def plan_pooling(request: Request, choices: Choices) -> PoolingName:
     return choices.pick("pooling", request.pooling, "summary", why)  # type: ignore[return-value]
 
 
-def plan_training(request: Request, is_forecast: bool, num_samples: int, choices: Choices) -> TrainingPlan:
+def plan_training(request: Request, task: TaskName, num_samples: int, choices: Choices) -> TrainingPlan:
     """The training's numbers."""
+    is_forecast = task == "forecast"
+    noun = "steps" if is_forecast else "pieces of sequences" if task in STEP_TASKS else "sequences"
     few = num_samples < SMALL_DATA
-    batch_size = choices.pick(
-        "batch_size", request.batch_size, 16 if few else 64, f"{num_samples} {'steps' if is_forecast else 'sequences'}"
-    )
+    batch_size = choices.pick("batch_size", request.batch_size, 16 if few else 64, f"{num_samples} {noun}")
     usual = 40 if few else 8 if is_forecast else 20
     epochs = choices.pick("epochs", request.epochs, usual, "the learning rate falls to zero over them")
     patience = choices.pick(

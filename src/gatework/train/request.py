@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from gatework.runs import DecoderName, LossName, Normalisation, PoolingName, Record, TaskName
 
 MissingPolicy = Literal["previous", "linear", "mean", "constant", "mask", "drop"]
@@ -11,11 +13,13 @@ KindName = Literal["numeric", "categorical", "boolean", "timestamp"]
 class Request(Record):
     """One training as its user asks for it: the options of `gatework train`, and the keys of its TOML file.
 
-    target: one or several columns. task: forecast, classify or regress. time, series: columns; `time` may name several columns
-    (year, month, day, hour). known_future: covariates known over the horizon. static: attributes of a series. ignore: columns
-    left out.
-    horizon, window: in steps. labels: a second table joined by the series id. test, validation: separate files.
-    split_column: a column that says train, validation or test. split_by: "time", "group" or "stratified".
+    target: one or several columns. task: forecast, classify, regress, classify_steps or regress_steps. time, series: columns;
+    `time` may name several columns (year, month, day, hour). known_future: covariates known over the horizon. static: attributes
+    of a series. ignore: columns left out.
+    horizon, window: in steps; where every step has an answer, `window` is what is read before the first one. labels: a second
+    table joined by the series id. test, validation: separate files.
+    split_column: a column that says train, validation or test (or none, where every step has an answer). split_by: "time",
+    "group" or "stratified".
     test_share, validation_share: of time or of the sequences, between 0 and 1.
     missing: a policy for gaps, for all columns (`"linear"`) or per column (`{"load": "linear"}`). constant: what `constant`
     fills with.
@@ -71,6 +75,12 @@ class Request(Record):
     channels: Literal["together", "apart"] | None = None
     linear_steps: int | None = None
     loss: LossName | None = None
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _as_written(cls, value: object) -> object:
+        """`classify-steps`, as it is typed, is `classify_steps`."""
+        return value.replace("-", "_") if isinstance(value, str) else value
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def warnings_in_words(plan: Plan, history: Sequence[HistoryRow]) -> tuple[str, .
 
 def reach_warning(plan: Plan, row: HistoryRow) -> str:
     """Gradients that vanish before the beginning of the window."""
-    if row.reach_steps is None or not plan.window or row.reach_steps >= SHORT_REACH * plan.window:
+    if row.reach_steps is None or not plan.window or plan.piece or row.reach_steps >= SHORT_REACH * plan.window:
         return ""
     return (
         f"Gradients vanish: the forecast depends on the last {row.reach_steps} of {plan.window} steps (99 % of the gradient). If "

@@ -3,11 +3,14 @@
 from gatework.report.markup import Html, code, element, listed
 from gatework.report.numbers import counted, steps, time_span
 from gatework.report.section import Ingredients, pairs, paragraph
+from gatework.runs import CLASS_TASKS, STEP_TASKS
 
 TASK_WORDS = {
     "forecast": "Forecast: the next steps of each target, from the steps before them",
     "classify": "Classification: one class for each whole sequence",
     "regress": "Regression: one number for each whole sequence",
+    "classify_steps": "Classification of steps: one class for each step",
+    "regress_steps": "Regression of steps: one number for each step",
 }
 
 
@@ -22,7 +25,8 @@ def write_asked(given: Ingredients) -> Html:
     if plan.horizon:
         rows.append(("horizon", glossary.link(steps(plan.horizon, step_s))))
     if plan.window:
-        rows.append(("window", glossary.link(steps(plan.window, step_s))))
+        name = "read before a piece" if plan.piece else "window"
+        rows.append((name, glossary.link(steps(plan.window, step_s))))
     if step_s is not None:
         rows.append(("one step", time_span(step_s)))
     if plan.period:
@@ -52,7 +56,10 @@ def _sentence(given: Ingredients) -> Html:
         ahead = glossary.link(f", what will the next {steps(plan.horizon, step_s)} of ")
         return element("p", reads, targets, along, ahead, targets if len(plan.data.targets) == 1 else "these targets", " be?")
     inputs = listed(map(glossary.link, [counted(past + future, "column"), *(beside[-1:] if static else [])]))
-    verb = "which class of " if plan.data.task == "classify" else "what value of "
+    verb = "which class of " if plan.data.task in CLASS_TASKS else "what value of "
+    if plan.data.task in STEP_TASKS:
+        seen = "the whole sequence" if plan.model.bidirectional else "the steps up to and with it"
+        return paragraph(glossary, "Given ", inputs, f" of {seen}, {verb}", targets, " does a step have?")
     return paragraph(
         glossary,
         "Given a whole sequence of ",

@@ -2,7 +2,7 @@
 
 from gatework.report.markup import Html, element, join
 from gatework.report.section import Ingredients, bullets
-from gatework.runs import Evaluation, Plan
+from gatework.runs import CLASS_TASKS, STEP_TASKS, Evaluation, Plan
 
 FEW_SAMPLES = 30
 
@@ -38,8 +38,11 @@ def limits_of(plan: Plan, evaluation: Evaluation | None) -> list[str]:
             "Sequences of the same person, machine or place may be in the training part and in the test part. If the model "
             "shall serve new ones, divide by group: the scores will be lower and more honest."
         )
-    if plan.data.task == "classify":
-        limits.append("The classes are those of the training part; a sequence of any other kind is still given one of them.")
+    if plan.data.task in CLASS_TASKS:
+        what = "step" if plan.data.task in STEP_TASKS else "sequence"
+        limits.append(f"The classes are those of the training part; a {what} of any other kind is still given one of them.")
+    if plan.data.task in STEP_TASKS and plan.model.bidirectional:
+        limits.append("Each answer looks ahead at later steps: the scores are not those of answers given as the steps arrive.")
     if any(field.missing != "drop" and field.role in ("past", "known_future", "target") for field in plan.data.fields):
         limits.append("Missing inputs were filled as the table of columns says; missing targets were not scored.")
     limits.append("The model finds what goes together, not what causes what.")

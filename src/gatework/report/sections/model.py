@@ -21,6 +21,14 @@ HEADS = {
         "The head reads the last state beside the mean of all states, and gives a probability for each class; they sum to 1.",
     ),
     "regress": ("one number per target", "The head reads the last state beside the mean of all states, and gives the targets."),
+    "classify_steps": (
+        "a probability per class, at each step",
+        "At each step the head reads the state beside the inputs of that step, and gives a probability for each class.",
+    ),
+    "regress_steps": (
+        "one number per target, at each step",
+        "At each step the head reads the state beside the inputs of that step, and gives the targets.",
+    ),
 }
 
 
@@ -61,7 +69,7 @@ def _drawing(given: Ingredients) -> Html:
     inputs = [field for field in plan.data.fields if field.role in ("past", "known_future", "static")]
     is_forecast = plan.data.task == "forecast"
     num_columns = len(inputs) + (len(plan.data.targets) if is_forecast else 0)
-    length = f"{counted(plan.window, 'step')} each" if plan.window else "of any length"
+    length = f"{counted(plan.window, 'step')} each" if plan.window and is_forecast else "of any length"
     both_ways = ", both directions" if plan.model.bidirectional else ""
     times = f"{plan.model.num_layers} × " if plan.model.num_layers > 1 else ""
     out = f"{whole(plan.horizon)} × {counted(len(plan.data.targets), 'target')}" if is_forecast else ", ".join(plan.data.targets)

@@ -8,7 +8,7 @@ from gatework.report.material import Material
 from gatework.report.numbers import column_decimals, counted, duration, fixed, time_span, whole
 from gatework.report.palette import Look, Looks
 from gatework.report.section import Ingredients, callout
-from gatework.runs import Evaluation, MetricInfo, ScoreRow, leaderboard
+from gatework.runs import CLASS_TASKS, STEP_TASKS, Evaluation, MetricInfo, ScoreRow, leaderboard
 
 MODEL_LOOK = Look("blue")
 
@@ -20,7 +20,8 @@ def title_text(material: Material) -> str:
     if plan.data.task == "forecast":
         ahead = counted(plan.horizon, "step") if material.step_s is None else time_span(plan.horizon * material.step_s)
         return f"Forecasting {targets}, {ahead} ahead"
-    return f"{'Classifying' if plan.data.task == 'classify' else 'Estimating'} {targets} from whole sequences"
+    verb = "Classifying" if plan.data.task in CLASS_TASKS else "Estimating"
+    return f"{verb} {targets} {'at each step' if plan.data.task in STEP_TASKS else 'from whole sequences'}"
 
 
 def write_verdict(given: Ingredients) -> Html:
@@ -28,7 +29,8 @@ def write_verdict(given: Ingredients) -> Html:
     material, glossary = given.material, given.glossary
     glossary.begin_section()
     evaluation = material.evaluation
-    kind = {"forecast": "Forecast", "classify": "Classification", "regress": "Regression"}[material.plan.data.task]
+    task = material.plan.data.task
+    kind = {"forecast": "Forecast", "classify": "Classification", "regress": "Regression"}[task.removesuffix("_steps")]
     parts = [element("p", f"gatework report · {kind}", class_="kicker"), element("h1", title_text(material), dir="auto")]
     if evaluation is None:
         parts += [_missing(material), _facts(material)]
@@ -77,7 +79,7 @@ def _facts(material: Material) -> Html:
     plan, manifest, evaluation = material.plan, material.manifest, material.evaluation
     facts: list[tuple[str, str, str]] = []
     if evaluation is not None:
-        noun = "forecast" if plan.data.task == "forecast" else "sequence"
+        noun = {"forecast": "forecast", **dict.fromkeys(STEP_TASKS, "step")}.get(plan.data.task, "sequence")
         part = "new data" if evaluation.part == "new" else f"{evaluation.part} part"
         facts.append(("scored on", counted(evaluation.num_samples, noun), part))
     facts.append(("model", plan.model.cell, counted(plan.model.hidden_size, "hidden unit")))

@@ -2,7 +2,8 @@
 
 Forecast: `last_value`, `drift`, `seasonal_naive`, `climatology` (raw units), `fit_dlinear` (each target's own past) and
 `ridge_window` (the model's own scaled window); `classical_forecasts` through statsforecast.
-Regression: `mean_target`, `ridge_on_summary`. Classification: `majority_class`, `logistic_on_summary`.
+Regression: `mean_target`, `ridge_on_summary`. Classification: `majority_class`, `logistic_on_summary`. Where every step has an
+answer, these on `running_features`, and `last_known` with `followed_by`.
 """
 
 from gatework.tasks.baselines.classical import CLASSICAL, Classical, classical_forecasts, import_models
@@ -19,6 +20,7 @@ from gatework.tasks.baselines.naive import (
     training_mean,
 )
 from gatework.tasks.baselines.ridge import RidgeWindow, ridge_window
+from gatework.tasks.baselines.steps import STEP_WORDS, followed_by, last_known, running_features
 from gatework.tasks.baselines.summary import (
     ClassBaseline,
     RegressionBaseline,
@@ -31,6 +33,7 @@ from gatework.tasks.baselines.summary import (
 
 __all__ = [
     "CLASSICAL",
+    "STEP_WORDS",
     "ClassBaseline",
     "Classical",
     "Climatology",
@@ -42,7 +45,9 @@ __all__ = [
     "climatology",
     "drift",
     "fit_dlinear",
+    "followed_by",
     "import_models",
+    "last_known",
     "last_value",
     "logistic_on_summary",
     "majority_class",
@@ -50,6 +55,7 @@ __all__ = [
     "position_keys",
     "ridge_on_summary",
     "ridge_window",
+    "running_features",
     "season_keys",
     "seasonal_naive",
     "summary_features",

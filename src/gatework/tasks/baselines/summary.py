@@ -92,10 +92,11 @@ def majority_class(train_classes: IntArray, num_samples: int, num_classes: int) 
     return np.tile(counts / max(counts.sum(), 1.0), (num_samples, 1))
 
 
-def ridge_on_summary(features: Array, targets: Array) -> RegressionBaseline | None:
+def ridge_on_summary(features: Array, targets: Array, words: str = FEATURE_WORDS) -> RegressionBaseline | None:
     """Ridge on the summary features of the training sequences, one model a target; None when one has under 3 observed values.
 
-    features: (n, features); targets: (n, num_targets), NaN unobserved. The penalty is chosen from ALPHAS by leave-one-out.
+    features: (n, features), described by `words`; targets: (n, num_targets), NaN unobserved. The penalty is chosen from ALPHAS by
+    leave-one-out.
     """
     models: list[SummaryModel] = []
     for target in targets.T:
@@ -104,14 +105,14 @@ def ridge_on_summary(features: Array, targets: Array) -> RegressionBaseline | No
             return None
         model = make_pipeline(StandardScaler(), RidgeCV(alphas=ALPHAS))
         models.append(model.fit(features[observed], target[observed]))
-    return RegressionBaseline(tuple(models), f"Linear model (ridge) on {FEATURE_WORDS}")
+    return RegressionBaseline(tuple(models), f"Linear model (ridge) on {words}")
 
 
-def logistic_on_summary(features: Array, classes: IntArray, num_classes: int) -> ClassBaseline | None:
+def logistic_on_summary(features: Array, classes: IntArray, num_classes: int, words: str = FEATURE_WORDS) -> ClassBaseline | None:
     """Logistic regression (C = 1, standardised) on the summary features of training sequences; None with fewer than two classes.
 
-    features: (n, features); classes: (n,) class index, −1 unknown. At most LOGISTIC_WORK of work: beyond it every so many
-    sequences.
+    features: (n, features), described by `words`; classes: (n,) class index, −1 unknown. At most LOGISTIC_WORK of work: beyond it
+    every so many samples.
     """
     known = np.flatnonzero(classes >= 0)
     if len(np.unique(classes[known])) < 2:
@@ -123,7 +124,7 @@ def logistic_on_summary(features: Array, classes: IntArray, num_classes: int) ->
     # 300 iterations of L-BFGS on standardised features; where it has not settled, it is close
     model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=300))
     model.fit(features[used], classes[used])
-    words = f"Linear model (logistic regression) on {FEATURE_WORDS}"
+    description = f"Linear model (logistic regression) on {words}"
     if len(used) < len(known):
-        words += f"; fitted on {len(used):,} of {len(known):,} training sequences"
-    return ClassBaseline(model, words, num_classes)
+        description += f"; fitted on {len(used):,} of {len(known):,} training samples"
+    return ClassBaseline(model, description, num_classes)
