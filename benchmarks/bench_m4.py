@@ -39,7 +39,7 @@ HOURLY = Request(
     loss="mase", hidden_size=64, dropout=0.2, epochs=20, patience=20, batch_size=64, learning_rate=2e-3,
 )  # fmt: skip
 WEEKLY = Request(
-    **COMMON, horizon=13, window=52, season=1, normalise="standard", linear_steps=0, hidden_size=64, dropout=0.2, epochs=20,
+    **COMMON, horizon=13, window=52, season=1, normalise="standard", linear_steps=0, hidden_size=128, dropout=0.2, epochs=20,
     patience=20, batch_size=64, learning_rate=2e-3,
 )  # fmt: skip
 FREQUENCIES = {

@@ -106,3 +106,14 @@ def test_a_new_series_is_forecast_and_several_targets_come_in_their_order(option
     load, temp = (frame.filter(pl.col("target") == name)["prediction"] for name in ("load", "temp"))
     assert abs(load.mean() - 10) < 6  # the targets are not taken for each other: 10 and 15 with deviations 2 and 5
     assert load.is_not_nan().all() and temp.is_not_nan().all()  # noqa: PT018
+
+
+def test_the_inferred_window_fits_nine_in_ten_series():
+    lengths = [900] * 3 + [60] * 7
+    frames = [
+        waves(length, seed=number).with_columns(pl.lit(f"s{number}").alias("site")) for number, length in enumerate(lengths)
+    ]
+    plan = plan_run(pl.concat(frames), Request(target="load", time="when", series="site", horizon=3))[0]
+    assert plan.window == int(60 * 0.7) // 3
+    alone = plan_run(frames[0].drop("site"), Request(target="load", time="when", horizon=3))[0]
+    assert alone.window == 3 * 24

@@ -1,5 +1,6 @@
 """How a forecast reads its past and looks ahead: horizon, window, level, segments, decoder."""
 
+import numpy as np
 import polars as pl
 
 from gatework.data.table import Table
@@ -13,6 +14,9 @@ MAX_HORIZON, MAX_WINDOW = 96, 336
 
 FIRST_SHARE = 0.7
 """Of each series: what any split by time trains on, so that nothing later decides."""
+
+MOST_SERIES = 0.1
+"""The share of series that the inferred window may be too long for."""
 
 FEW_SERIES = 3
 """With fewer, the levels of the series are too few numbers to compare."""
@@ -32,12 +36,13 @@ def plan_lengths(request: Request, table: Table, period: int, choices: Choices) 
     )
     assert isinstance(horizon, int)
     wanted = min(MAX_WINDOW, max(3 * season, 2 * horizon, 24))
-    most = max(1, int(longest * 0.7) // 3)
+    short = int(np.quantile(lengths, MOST_SERIES, method="lower")) if len(lengths) else 0
+    most = max(1, int(max(short, 3 * horizon) * FIRST_SHARE) // 3)
     window = choices.pick(
         "window",
         request.window,
         max(1, min(wanted, most)),
-        "three seasons or two horizons, at most a third of the training data",
+        "three seasons or two horizons, at most a third of what nine in ten series have to train on",
     )
     assert isinstance(window, int)
     return horizon, window
