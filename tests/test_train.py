@@ -116,10 +116,10 @@ def test_a_loss_that_is_not_a_number_stops_at_once_and_says_where(tmp_path, monk
     batches = iter([False] * 12 + [True])
     original = loop_module.Training._step
 
-    def step(self, batch, rate):
+    def step(self, varied, rate):
         if next(batches):
-            batch.inputs.values[0, 0] = float("nan")
-        return original(self, batch, rate)
+            varied.batch.inputs.values[0, 0] = float("nan")
+        return original(self, varied, rate)
 
     monkeypatch.setattr(loop_module.Training, "_step", step)
     message = refusal(lambda: trained(waves(), QUICK, tmp_path / "run"), TrainingError)

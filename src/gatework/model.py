@@ -15,7 +15,7 @@ from gatework.data.prepare import Preparation
 from gatework.data.prepared import Prepared
 from gatework.data.samples import Batch
 from gatework.errors import RunError
-from gatework.layers import Recurrent
+from gatework.layers import LockedDropout, Recurrent
 from gatework.ragged import Ragged
 from gatework.runs import SCHEMA_VERSION, ModelPlan, Plan, RunFolder, atomic_write
 from gatework.tasks import Task, planned_task
@@ -43,7 +43,9 @@ class SequenceModel(nn.Module):
             num_layers=plan.num_layers,
             bidirectional=plan.bidirectional,
             dropout=plan.dropout if plan.num_layers > 1 else 0.0,
+            zoneout=plan.zoneout,
         )
+        self.input_dropout = LockedDropout(plan.input_dropout)
         self.dropout = nn.Dropout(plan.dropout)
         self.head = task.head(sizes)
         for module in self.modules():
@@ -56,7 +58,7 @@ class SequenceModel(nn.Module):
     def features(self, inputs: Ragged, horizon: int = 0) -> Features:
         """What the head reads, after dropout. horizon: steps to be forecast, 0 where there are none."""
         read, window = self.entry(inputs, horizon)
-        steps, states = self.recurrent(read)
+        steps, states = self.recurrent(self.input_dropout(read))
         states = states if isinstance(states, tuple) else (states,)
         directions = 2 if self.recurrent.bidirectional else 1
         last = states[0][-directions:].transpose(0, 1).flatten(1)

@@ -56,6 +56,8 @@ class Cell:
     matrices: names of learned matrices (hidden_size, hidden_size), for products inside the step: `w.NAME @ (reset * s.h)`.
     inputs: names of the last columns of the layer's input, one column each. They do not go into the gates' products; the step
         reads them as `x.NAME`, one number for all units of a sequence.
+    unit_inputs: names of inputs with one number for each unit: hidden_size columns each, behind those of `inputs`; the step reads
+        them as `x.NAME`.
     shared_gates: gates of which the cells of a block have one in common, where the layer has `cells_per_block` above 1.
     input_only: gates without a recurrent product: they have no rows in the layer's `weight_hh` and `bias_hh`, and no `r.NAME`.
     Raises ConfigError for a declaration that contradicts itself.
@@ -74,11 +76,16 @@ class Cell:
     inputs: tuple[str, ...] = ()
     shared_gates: tuple[str, ...] = ()
     input_only: tuple[str, ...] = ()
+    unit_inputs: tuple[str, ...] = ()
 
     @property
     def recurrent_gates(self) -> tuple[str, ...]:
         """The gates that have a recurrent product, in the order of the blocks."""
         return tuple(gate for gate in self.gates if gate not in self.input_only)
+
+    def bypassing(self, hidden_size: int) -> int:
+        """Columns of the layer's input that do not go into the gates' products."""
+        return len(self.inputs) + len(self.unit_inputs) * hidden_size
 
     def __post_init__(self) -> None:
         if not self.gates or len(set(self.gates)) < len(self.gates):
@@ -117,7 +124,8 @@ class Cell:
                 f"Cell '{self.name}' names a matrix '{reserved[0]}'; expected another name than {', '.join(TORCH_MATRICES)}: "
                 f"torch's own weights have these. Rename it."
             )
-        for letter, one, other in (("w", "unit_weights", "matrices"), ("x", "gates", "inputs")):
+        pairs = (("w", "unit_weights", "matrices"), ("x", "gates", "inputs"), ("x", "gates", "unit_inputs"))
+        for letter, one, other in (*pairs, ("x", "inputs", "unit_inputs")):
             names = [*getattr(self, one), *getattr(self, other)]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:

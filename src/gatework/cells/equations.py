@@ -17,9 +17,10 @@ from gatework.errors import ConfigError
 
 @dataclass(frozen=True, eq=False)
 class Equations:
-    """gates, state_names, unit_weights, matrices, inputs: as in the Cell. states: the symbol of each new state by name.
+    """gates, state_names, unit_weights, matrices, inputs, unit_inputs: as in the Cell. states: each new state's symbol by name.
 
-    Leaves by kind and name: ("x", gate), ("r", gate), ("s", state), ("w", unit weight), ("matrix", matrix), ("step", input).
+    Leaves by kind and name: ("x", gate), ("r", gate), ("s", state), ("w", unit weight), ("matrix", matrix), ("step", input),
+    ("unit", unit input).
     """
 
     gates: tuple[str, ...]
@@ -29,6 +30,7 @@ class Equations:
     states: dict[str, Symbol]
     matrices: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    unit_inputs: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=256)
@@ -55,7 +57,10 @@ def trace(cell: Cell) -> Equations:
     matrices = {name: Matrix(name, partial(graph.product, graph.leaf("matrix", name))) for name in cell.matrices}
     try:
         new = cell.step(
-            Names("gate" if not cell.inputs else "gate or input", leaves("x", cell.gates) | leaves("step", cell.inputs)),
+            Names(
+                "gate or input" if cell.inputs or cell.unit_inputs else "gate",
+                leaves("x", cell.gates) | leaves("step", cell.inputs) | leaves("unit", cell.unit_inputs),
+            ),
             Names("gate", leaves("r", cell.recurrent_gates)),
             Names("state", leaves("s", cell.states)),
             Names("unit weight" if not matrices else "weight", leaves("w", cell.unit_weights) | cast(Any, matrices)),
@@ -73,7 +78,7 @@ def trace(cell: Cell) -> Equations:
             f"Return a dict with exactly the declared states."
         )
     in_order = {name: states[name] for name in cell.states}
-    return Equations(cell.gates, cell.states, cell.unit_weights, graph, in_order, cell.matrices, cell.inputs)
+    return Equations(cell.gates, cell.states, cell.unit_weights, graph, in_order, cell.matrices, cell.inputs, cell.unit_inputs)
 
 
 def to_text(equations: Equations) -> str:
@@ -88,6 +93,8 @@ def to_text(equations: Equations) -> str:
         "matrices " + " ".join(equations.matrices),
         "inputs " + " ".join(equations.inputs),
     ]
+    if equations.unit_inputs:
+        lines.append("unit_inputs " + " ".join(equations.unit_inputs))
     arguments = canonical_arguments(equations)
     place: dict[Symbol, int] = {}
 
@@ -143,11 +150,12 @@ def from_text(text: str) -> Equations:
             word, *names = line.split()
             header[word] = tuple(names)
     return Equations(
-        header["gates"], header["states"], header["unit_weights"], graph, states, header["matrices"], header["inputs"]
-    )
+        header["gates"], header["states"], header["unit_weights"], graph, states, header["matrices"], header["inputs"],
+        header.get("unit_inputs", ()),
+    )  # fmt: skip
 
 
-LEAVES = ("x", "r", "s", "w", "step", "matrix")
+LEAVES = ("x", "r", "s", "w", "step", "unit", "matrix")
 """Kinds of leaf that have a name."""
 
 
@@ -193,7 +201,7 @@ def cell_of(text: str) -> Cell:
     equations = from_text(text)
 
     def step(x: Names, r: Names, s: Names, w: Names) -> Mapping[str, Operand]:
-        leaves = {"x": x, "r": r, "s": s, "w": w, "step": x, "matrix": w}
+        leaves = {"x": x, "r": r, "s": s, "w": w, "step": x, "unit": x, "matrix": w}
         known: dict[Symbol, Any] = {}
         for node in ordered(equations.states.values()):
             if node.kind == "number":
@@ -206,7 +214,7 @@ def cell_of(text: str) -> Cell:
 
     return Cell(
         "traced", "A cell from its canonical text", equations.gates, equations.state_names, step, equations.unit_weights,
-        matrices=equations.matrices, inputs=equations.inputs,
+        matrices=equations.matrices, inputs=equations.inputs, unit_inputs=equations.unit_inputs,
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ class Symbol:
         """A leaf as equations write it."""
         if self.kind in ("x", "r", "s", "w"):
             return f"{self.kind}.{self.name}"
-        return f"x.{self.name}" if self.kind == "step" else "a computed value"
+        return f"x.{self.name}" if self.kind in ("step", "unit") else "a computed value"
 
     def sigmoid(self) -> "Symbol":
         return self.graph.apply("sigmoid", self)

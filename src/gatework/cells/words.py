@@ -107,6 +107,8 @@ def legend_of(cell: Cell) -> str:
     weights += f"; {names}: learned, hidden_size by hidden_size, and @ the matrix product" if names else ""
     names = ", ".join(f"x.{name}" for name in cell.inputs)
     weights += f"; {names}: from the input itself, one number for all units" if names else ""
+    names = ", ".join(f"x.{name}" for name in cell.unit_inputs)
+    weights += f"; {names}: from the input itself, one number for each unit" if names else ""
     parts = "; u1, u2, …: what is used more than once" if any("u1" in line for line in equations_in_words(cell)) else ""
     recurrence = "r.gate = U_gate · h' + bias; " if cell.recurrent_gates else ""
     return (
@@ -225,7 +227,7 @@ class _Writer:
         notation = self.notation
         forms = {
             "x": notation.input, "r": notation.recurrent, "w": notation.weight, "s": notation.before,
-            "step": notation.step, "matrix": notation.matrix,
+            "step": notation.step, "unit": notation.step, "matrix": notation.matrix,
         }  # fmt: skip
         return forms[leaf.kind].format(_escaped(leaf.name, notation))
 

@@ -84,6 +84,12 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("num_layers", "LAYERS", NETWORK, "Recurrent layers.", "1", "int"),
     RequestOption("bidirectional", "", NETWORK, "Read sequences in both directions.", "inferred", "switch"),
     RequestOption("dropout", "SHARE", NETWORK, "The share of values set to 0 in training.", "inferred", "float"),
+    RequestOption(
+        "zoneout", "SHARE", NETWORK, "The share of states that units keep instead of renewing, in training.", "0", "float"
+    ),
+    RequestOption(
+        "input_dropout", "SHARE", NETWORK, "The share of inputs left out of a whole sequence, in training.", "0", "float"
+    ),
     RequestOption("segment", "STEPS", NETWORK, "Forecasts: steps that are one input of the recurrence.", "inferred", "int"),
     RequestOption(
         "normalise",
@@ -111,6 +117,12 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption(
         "patience", "EPOCHS", TRAINING, "Stop after so many epochs without a better validation loss.", "inferred", "int"
     ),
+    RequestOption(
+        "augment", "NAME", TRAINING, "jitter, scale, warp, mixup: vary the training batches; or NAME=STRENGTH.", "none", "list"
+    ),
+    RequestOption("init_from", "RUN", TRAINING, "Start from the weights of this run.", "none"),
+    RequestOption("freeze", "", TRAINING, "With --init-from: the recurrent layers keep those weights.", "off", "switch"),
+    RequestOption("keep_scales", "", TRAINING, "With --init-from: the scales of that run, not those of DATA.", "off", "switch"),
     RequestOption("minutes", "MINUTES", TRAINING, "A limit on the training time.", "none", "float"),
     RequestOption("seed", "SEED", TRAINING, "The seed of everything random.", "0", "int"),
 )

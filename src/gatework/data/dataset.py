@@ -103,7 +103,7 @@ def own_data(folder: RunFolder, source: Source, labels: Source | None = None) ->
         frame, known_labels = read_planned(plan.data, source, labels)
         table = build_table(frame, plan.data, known_labels)
         split = apply_split(record, table)
-        again = Preparation.fit(table, split)
+        again = Preparation.fit(table, split, known.record.like, known.record.keeps_scales)
     except (DataError, RunError):
         return None
     return Dataset(table, split, known, known.apply(table, split)) if again.to_json() == known.to_json() else None

@@ -65,8 +65,13 @@ class Place:
     counted: BoolArray
 
 
-def fit_field(field: Field, column: pl.Series, train: BoolArray, where: Literal["steps", "sequences"]) -> FittedField | None:
-    """The field fitted to the observed values of its training rows; None when it has none there."""
+def fit_field(
+    field: Field, column: pl.Series, train: BoolArray, where: Literal["steps", "sequences"], like: FittedField | None = None
+) -> FittedField | None:
+    """The field fitted to the observed values of its training rows; None when it has none there.
+
+    like: an earlier fit, whose logarithm or its absence is taken over.
+    """
     observed = column.filter(pl.Series(train)).drop_nulls()
     if observed.dtype.is_float():
         observed = observed.drop_nans()
@@ -85,7 +90,7 @@ def fit_field(field: Field, column: pl.Series, train: BoolArray, where: Literal[
             mean, std = mean_and_std(raw - origin)
             scale = NumericScale(mean=mean, std=std, fill=mean)
         else:
-            scale = fit_scale(raw)
+            scale = fit_scale(raw, None if like is None else like.scale.is_log)
     return FittedField(
         name=field.name,
         kind=field.kind,

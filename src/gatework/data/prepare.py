@@ -36,12 +36,13 @@ class Preparation:
         self._target_fields = tuple(self._fitted(name) for name in record.targets) if record.task not in CLASS_TASKS else ()
 
     @classmethod
-    def fit(cls, table: Table, split: Split) -> "Preparation":
+    def fit(cls, table: Table, split: Split, like: PreparationRecord | None = None, keeps_scales: bool = False) -> "Preparation":
         """Learn everything from the training rows of `split`; no other row changes a single number.
 
+        like, keeps_scales: what is taken over from the preparation of another run; see `fit_record`.
         Raises DataError when a target is constant, missing or no number in training, or no column is left as input.
         """
-        return cls(fit_record(table, split))
+        return cls(fit_record(table, split, like, keeps_scales))
 
     @classmethod
     def from_json(cls, text: str) -> "Preparation":
@@ -100,8 +101,8 @@ class Preparation:
         steps, whole = self._views(table, split, rows, sequences)
         blocks = {room: _Block() for room in ("inputs", "future", "static")}
         for fitted in self.record.fields:
-            if not self._is_answer(fitted):
-                blocks[self._room(fitted)].add(fitted, steps if fitted.where == "steps" else whole)
+            if not self.is_answer(fitted):
+                blocks[self.room_of(fitted)].add(fitted, steps if fitted.where == "steps" else whole)
         times = steps.frame[table.time]
         if self.record.calendar:
             blocks["future"].names += calendar_names(self.record.calendar)
@@ -133,11 +134,12 @@ class Preparation:
     def _fitted(self, name: str) -> FittedField:
         return next(fitted for fitted in self.record.fields if fitted.name == name and fitted.role == "target")
 
-    def _is_answer(self, fitted: FittedField) -> bool:
+    def is_answer(self, fitted: FittedField) -> bool:
         """Whether a column is asked for and never an input; the target of a forecast is its own history."""
         return fitted.role == "target" and self.record.task != "forecast"
 
-    def _room(self, fitted: FittedField) -> str:
+    def room_of(self, fitted: FittedField) -> str:
+        """Where a field stands in `Prepared`: inputs, future or static."""
         if fitted.where == "sequences":
             return "static"
         return "future" if fitted.role == "known_future" and self.record.task == "forecast" else "inputs"
@@ -182,7 +184,7 @@ class Preparation:
 
     def _check(self, table: Table) -> None:
         for fitted in self.record.fields:
-            is_answer = self._is_answer(fitted)
+            is_answer = self.is_answer(fitted)
             frame = table.steps if fitted.where == "steps" else table.sequences
             if fitted.name not in frame.columns:
                 if is_answer:

@@ -20,6 +20,7 @@ class PreparationRecord(Record):
     """prepare.json. fields: the columns that become inputs or scaled targets, targets last. classes: of a classification.
 
     targets: in their order. calendar: what is read off the time stamps. notes: what was decided, one sentence each.
+    like: the preparation of the run that the training started from, or None; see `fit_record`. keeps_scales: with its numbers.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -29,6 +30,8 @@ class PreparationRecord(Record):
     classes: tuple[str, ...] = ()
     calendar: tuple[Period, ...] = ()
     notes: tuple[str, ...] = ()
+    like: "PreparationRecord | None" = None
+    keeps_scales: bool = False
 
     @model_validator(mode="after")
     def _is_whole(self) -> "PreparationRecord":
@@ -72,9 +75,13 @@ def task_of(table: Table) -> TaskName:
     return "classify" if class_field(table) else "regress"
 
 
-def fit_record(table: Table, split: Split) -> PreparationRecord:
+def fit_record(
+    table: Table, split: Split, like: PreparationRecord | None = None, keeps_scales: bool = False
+) -> PreparationRecord:
     """Everything that is learned from data, from training rows only.
 
+    like: what a network learned to read before. A column of the same name and kind takes its logarithm over, and every circle of
+        its calendar; with `keeps_scales` all its numbers.
     Raises DataError when a target is constant, missing or no number there, or when no column is left as input.
     """
     task = task_of(table)
@@ -88,15 +95,20 @@ def fit_record(table: Table, split: Split) -> PreparationRecord:
     notes: list[str] = []
     wanted = [field for field in table.fields if field.role in INPUT_ROLES]
     for field in [*wanted, *(table.named("target") if task not in CLASS_TASKS else ())]:
-        fitted = _fit(field, table, train_rows, train_sequences)
+        before = earlier(field, table, like)
+        fitted = _fit(field, table, train_rows, train_sequences, before)
         if field.role == "target":
             fitted = _fit_target(field, fitted, table, train_rows)
+        if fitted is not None and before is not None and keeps_scales:
+            fitted = with_numbers_of(before, fitted)
         if fitted is None:
             notes.append(f"'{field.name}' has no value in the training part: it is left out.")
         else:
             fields.append(fitted)
             notes += _decisions(fitted)
     calendar = choose_periods(table.steps[table.time], table_rows(table), train_rows) if task == "forecast" else ()
+    if like is not None and table.steps[table.time].dtype.is_temporal():
+        calendar = (*like.calendar, *(period for period in calendar if period not in like.calendar))
     if calendar:
         notes.append(f"The calendar of '{table.time}' is an input: {', '.join(calendar)}.")
     if not fields or (task != "forecast" and all(field.role == "target" for field in fields)):
@@ -111,7 +123,25 @@ def fit_record(table: Table, split: Split) -> PreparationRecord:
         classes=_fit_classes(table, train_rows if table.answers_steps else train_sequences) if task in CLASS_TASKS else (),
         calendar=calendar,
         notes=tuple(notes),
+        like=None if like is None else like.model_copy(update={"like": None}),
+        keeps_scales=keeps_scales,
     )
+
+
+def earlier(field: Field, table: Table, like: PreparationRecord | None) -> FittedField | None:
+    """The fit that a network knows this field by, or None. Targets are known by their place among the targets."""
+    if like is None:
+        return None
+    names = [target.name for target in table.named("target")]
+    is_target = field.role == "target" and len(names) == len(like.targets)
+    name = like.targets[names.index(field.name)] if is_target else field.name
+    return next((old for old in like.fields if (old.name, old.role, old.kind) == (name, field.role, field.kind)), None)
+
+
+def with_numbers_of(before: FittedField, fitted: FittedField) -> FittedField:
+    """The field with the numbers that it had before; its name and what is done about gaps are those of now."""
+    own = {name: getattr(fitted, name) for name in ("name", "missing", "constant", "where")}
+    return before.model_copy(update={**own, "has_mask": before.has_mask or fitted.has_mask})
 
 
 def _missing(column: pl.Series) -> BoolArray:
@@ -119,10 +149,12 @@ def _missing(column: pl.Series) -> BoolArray:
     return missing.to_numpy()
 
 
-def _fit(field: Field, table: Table, train_rows: BoolArray, train_sequences: BoolArray) -> FittedField | None:
+def _fit(
+    field: Field, table: Table, train_rows: BoolArray, train_sequences: BoolArray, like: FittedField | None
+) -> FittedField | None:
     if field.name in table.steps.columns:
-        return fit_field(field, table.steps[field.name], train_rows, "steps")
-    return fit_field(field, table.sequences[field.name], train_sequences, "sequences")
+        return fit_field(field, table.steps[field.name], train_rows, "steps", like)
+    return fit_field(field, table.sequences[field.name], train_sequences, "sequences", like)
 
 
 def _fit_target(field: Field, fitted: FittedField | None, table: Table, train_rows: BoolArray) -> FittedField:

@@ -53,12 +53,13 @@ def signed_log(raw: FloatArray) -> FloatArray:
     return result
 
 
-def fit_scale(values: FloatArray) -> NumericScale:
+def fit_scale(values: FloatArray, is_log: bool | None = None) -> NumericScale:
     """The scale of some training values, at least one, all finite.
 
-    The logarithm is taken when no value is negative, the skewness is above SKEWED, and the logarithm at least halves it.
+    is_log: whether the logarithm is taken; None: when no value is negative, the skewness is above SKEWED, and the logarithm at
+        least halves it.
     """
-    is_log = wants_log(values)
+    is_log = wants_log(values) if is_log is None else is_log
     mean, std = mean_and_std(signed_log(values) if is_log else values)
     is_constant = bool(values.min() == values.max())
     return NumericScale(mean=mean, std=std, is_log=is_log, fill=mean_and_std(values)[0], is_constant=is_constant)

@@ -55,16 +55,19 @@ def input_sums(cell: Cell, values: Tensor, weights: LayerWeights) -> Tensor:
 
     values: (…, input_size), its last columns the inputs that bypass the gates.
     """
-    return linear(split_columns(cell, values)[0], weights.input, weights.input_bias)
+    return linear(split_columns(cell, values, weights)[0], weights.input, weights.input_bias)
 
 
-def split_columns(cell: Cell, values: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The columns (…, input_size) that go into the gates, and those that bypass them by name, each (…, 1)."""
-    if not cell.inputs:
+def split_columns(cell: Cell, values: Tensor, weights: LayerWeights) -> tuple[Tensor, dict[str, Tensor]]:
+    """The columns (…, input_size) that go into the gates, and those that bypass them by name: (…, 1), or (…, hidden_size) for
+    unit inputs.
+    """
+    if not cell.inputs and not cell.unit_inputs:
         return values, {}
-    of_gates = values.shape[-1] - len(cell.inputs)
-    columns = torch.split(values[..., of_gates:], 1, dim=-1)
-    return values[..., :of_gates], dict(zip(cell.inputs, columns, strict=True))
+    units = weights.recurrent.shape[0] // len(cell.gates)
+    sizes = [1] * len(cell.inputs) + [units] * len(cell.unit_inputs)
+    of_gates, *columns = torch.split(values, [values.shape[-1] - sum(sizes), *sizes], dim=-1)
+    return of_gates, dict(zip((*cell.inputs, *cell.unit_inputs), columns, strict=True))
 
 
 def run_direction(
@@ -75,7 +78,7 @@ def run_direction(
     x: values (total_steps, input_size). sums: what `input_sums` gives for them. initial: per state (num_sequences, size).
     """
     device = sums.device
-    bypassing = split_columns(cell, x.values)[1]
+    bypassing = split_columns(cell, x.values, weights)[1]
     order = x.lengths.argsort(descending=True, stable=True)
     first, last = x.offsets[:-1][order], x.offsets[1:][order] - 1
     own_weights = step_weights(weights)

@@ -39,7 +39,7 @@ def trace_one(cell: Cell, x: Ragged, weights: LayerWeights, initial: dict[str, T
     before = {name: one_step_ago(after[name], initial[name], x, backwards) for name in cell.states}
     sums = [input_sums(cell, x.values, weights), linear(before["h"], weights.recurrent, weights.recurrent_bias)]
     by_gate = [dict(zip(cell.gates, both.chunk(len(cell.gates), dim=-1), strict=True)) for both in sums]
-    gate_sums = by_gate[0] | split_columns(cell, x.values)[1]
+    gate_sums = by_gate[0] | split_columns(cell, x.values, weights)[1]
     values = inner_values(
         cell, Names("gate", gate_sums), Names("gate", by_gate[1]), Names("state", before), step_weights(weights)
     )
@@ -69,7 +69,7 @@ def inner_values(cell: Cell, x: Names, r: Names, s: Names, w: Names) -> tuple[di
     x, r, s, w: what the step reads, of all steps at once.
     """
     equations = trace(cell)
-    leaves = {"x": x, "r": r, "s": s, "w": w, "step": x, "matrix": w}
+    leaves = {"x": x, "r": r, "s": s, "w": w, "step": x, "unit": x, "matrix": w}
     known: dict[Symbol, Any] = {}
     for node in ordered(equations.states.values()):
         if node.kind == "number":

@@ -17,6 +17,7 @@ class StackOptions:
 
     cells_per_block: cells that have the cell's shared gates in common (Hochreiter and Schmidhuber 1997); divides hidden_size.
     recurrent_blocks: blocks on the diagonal of the recurrent matrices, which are zero elsewhere; divides hidden_size.
+    zoneout: how often a unit keeps a state instead of renewing it, in training; see `cells.zoneout`.
     """
 
     input_size: int
@@ -31,6 +32,7 @@ class StackOptions:
     dtype: torch.dtype | None = None
     cells_per_block: int = 1
     recurrent_blocks: int = 1
+    zoneout: float = 0.0
 
 
 def check_options(cell: Cell, options: StackOptions) -> None:
@@ -45,6 +47,14 @@ def check_options(cell: Cell, options: StackOptions) -> None:
             raise ConfigError(
                 f"{name}={value!r} was given; expected True or False. Check the order of the arguments or write {name}=True."
             )
+    zoneout = options.zoneout
+    if not isinstance(zoneout, int | float) or isinstance(zoneout, bool) or not 0 <= zoneout < 1:
+        raise ConfigError(f"zoneout={zoneout!r} was given; expected a share from 0 to below 1. Write e.g. zoneout=0.1.")
+    if zoneout and options.proj_size:
+        raise ConfigError(
+            f"zoneout={zoneout} was given with proj_size={options.proj_size}; expected one of them: what a unit would keep is "
+            f"its state before the projection, which is gone. Leave one of them out."
+        )
     dropout = options.dropout
     if not isinstance(dropout, int | float) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
         raise ConfigError(f"dropout={dropout!r} was given; expected a probability between 0 and 1. Write e.g. dropout=0.2.")
@@ -66,11 +76,12 @@ def check_options(cell: Cell, options: StackOptions) -> None:
 
 def check_columns(cell: Cell, options: StackOptions) -> None:
     """ConfigError unless a column is left for the gates."""
-    if options.input_size <= len(cell.inputs):
+    bypassing = cell.bypassing(options.hidden_size)
+    if options.input_size <= bypassing:
         raise ConfigError(
             f"input_size={options.input_size} was given for the cell '{cell.name}', whose last columns are the inputs "
-            f"{', '.join(cell.inputs)}; expected at least one column more, for the gates. Count them in: "
-            f"input_size={len(cell.inputs) + 1} or more."
+            f"{', '.join((*cell.inputs, *cell.unit_inputs))}; expected at least one column more, for the gates. Count them in: "
+            f"input_size={bypassing + 1} or more."
         )
 
 
@@ -111,7 +122,7 @@ def check_products(cell: Cell) -> None:
 def reads_output(cell: Cell) -> bool:
     """True when the equations read `s.h` itself: tried out with numbers and without an `h`."""
     number = torch.zeros(1)
-    x = Names("gate", dict.fromkeys((*cell.gates, *cell.inputs), number))
+    x = Names("gate", dict.fromkeys((*cell.gates, *cell.inputs, *cell.unit_inputs), number))
     r = Names("gate", dict.fromkeys(cell.recurrent_gates, number))
     matrices: dict[str, Any] = {name: Matrix(name, lambda a: a * number) for name in cell.matrices}
     others = Names("state", {name: number for name in cell.states if name != "h"})

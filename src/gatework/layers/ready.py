@@ -33,7 +33,7 @@ class Ready:
         self.lock = threading.Lock()
         x = values
         for weights in self.weights:
-            self.layers.append(ReadyLayer(stack.cell, x, [*weights]))
+            self.layers.append(ReadyLayer(stack.expected_cell, x, [*weights]))
             x = values.new_empty((values.shape[0], values.shape[1], stack.hidden_size))
 
     def fits(self, stack: "RecurrentStack", values: Tensor) -> bool:
@@ -108,17 +108,17 @@ def is_quiet(x: Tensor) -> bool:
 
 
 def drops(stack: "RecurrentStack") -> bool:
-    """Whether values are dropped between the layers."""
-    return stack.training and stack.dropout > 0
+    """Whether something is drawn in this call."""
+    return stack.training and (stack.dropout > 0 or stack.zoneout > 0)
 
 
 def can_be_ready(stack: "RecurrentStack", values: Tensor) -> bool:
     """Whether the compiled engine would compute the stack, with its parameters as they are, on these values."""
-    if stack.bidirectional or not stack._form.is_plain or (stack.cell.inputs and stack.num_layers > 1):
+    if stack.bidirectional or not stack._form.is_plain or (stack.cell.bypassing(1) and stack.num_layers > 1):
         return False
     if drops(stack) or values.shape[-1] != stack.input_size or BACKENDS[0].name != "compiled":
         return False
     for weight in (stack._parameters.get(name) for names in stack._weight_names for name in names[0].values()):
         if type(weight) is not nn.Parameter or not weight.is_cpu or weight.dtype != values.dtype or not weight.is_contiguous():
             return False
-    return all(why_not_compiled(stack.cell, stack._weights(layer)[0]) is None for layer in range(stack.num_layers))
+    return all(why_not_compiled(stack.expected_cell, stack._weights(layer)[0]) is None for layer in range(stack.num_layers))

@@ -96,6 +96,8 @@ class Recurrent(RecurrentStack):
         hidden_size / cells_per_block rows in each weight; divides hidden_size.
     recurrent_blocks: blocks on the diagonal of the recurrent matrices, which are (…, hidden_size / recurrent_blocks) then;
         divides hidden_size.
+    zoneout: how often a unit keeps each of its states instead of renewing it, in training; elsewhere the expectation is taken
+        (Krueger et al. 2017).
 
     >>> Recurrent("gru", 3, 4, bidirectional=True)
     Recurrent('gru', 3, 4, bidirectional=True)
@@ -117,12 +119,13 @@ class Recurrent(RecurrentStack):
         *,
         cells_per_block: int = 1,
         recurrent_blocks: int = 1,
+        zoneout: float = 0.0,
     ) -> None:
         super().__init__(
             find_cell(cell),
             StackOptions(
                 input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype,
-                cells_per_block, recurrent_blocks,
+                cells_per_block, recurrent_blocks, zoneout,
             ),
         )  # fmt: skip
 

@@ -9,7 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from gatework.cells import Cell
-from gatework.engine import DirectionTrace, LayerWeights, RaggedRows, Rows, lay_out, run_rows, trace_layer, why_not_compiled
+from gatework.cells.zoneout import with_expectation, with_masks
+from gatework.engine import (
+    DirectionTrace,
+    LayerWeights,
+    RaggedRows,
+    Rows,
+    RowsResult,
+    lay_out,
+    run_rows,
+    trace_layer,
+    why_not_compiled,
+)
 from gatework.errors import ConfigError, ShapeError
 from gatework.layers.episodes import find_episodes, rejoined
 from gatework.layers.inputs import Input, States, check_states, check_values, from_rows, to_rows
@@ -53,6 +64,7 @@ class RecurrentStack(nn.Module):
                 stacklevel=3,
             )
         self.cells_per_block, self.recurrent_blocks = options.cells_per_block, options.recurrent_blocks
+        self.zoneout = float(options.zoneout)
         self._form = WeightForm(cell, self.hidden_size, self.output_size, self.cells_per_block, self.recurrent_blocks)
         self._weight_names: list[list[dict[str, str]]] = []
         for layer in range(self.num_layers):
@@ -71,13 +83,19 @@ class RecurrentStack(nn.Module):
         return self.proj_size or self.hidden_size
 
     @property
+    def expected_cell(self) -> Cell:
+        """What is computed outside of training: the cell, with zoneout its expectation."""
+        return with_expectation(self.cell, self.zoneout) if self.zoneout else self.cell
+
+    @property
     def all_weights(self) -> list[list[nn.Parameter]]:
         """The parameters of each layer and direction, as torch lists them."""
         return [[getattr(self, name) for name in names.values()] for layer in self._weight_names for names in layer]
 
     def _register(self, layer: int, direction: int, options: StackOptions) -> dict[str, str]:
         """Makes the parameters of one direction of one layer; their names by the fields of LayerWeights."""
-        input_size = self.input_size - len(self.cell.inputs) if layer == 0 else self.output_size * self.num_directions
+        of_first = self.input_size - self.cell.bypassing(self.hidden_size)
+        input_size = of_first if layer == 0 else self.output_size * self.num_directions
         shapes = self._form.shapes(input_size, self.bias)
         suffix = f"_l{layer}{'_reverse' if direction == 1 else ''}"
         for name, shape in shapes.values():
@@ -159,12 +177,12 @@ class RecurrentStack(nn.Module):
     def _run(self, rows: Rows, states: dict[str, Tensor]) -> tuple[Rows, dict[str, Tensor]]:
         """All layers, one after the other."""
         if self.num_layers == 1:
-            result = run_rows(self.cell, rows, self._weights(0), states)
+            result = self._run_layer(0, rows, states)
             return result.outputs, result.finals
         finals, given = [], rows
         for layer in range(self.num_layers):
             own = {name: state[layer * self.num_directions :][: self.num_directions] for name, state in states.items()}
-            result = run_rows(self.cell, rows, self._weights(layer), own)
+            result = self._run_layer(layer, rows, own)
             finals.append(result.finals)
             if self.training and self.dropout > 0 and layer < self.num_layers - 1:
                 # The same call on the same shape and in the same order as torch's own layers make: one seed, one mask.
@@ -176,11 +194,20 @@ class RecurrentStack(nn.Module):
                 rows = self._with_inputs(rows, given)
         return rows, {name: torch.cat([final[name] for final in finals]) for name in states}
 
+    def _run_layer(self, layer: int, rows: Rows, states: dict[str, Tensor]) -> RowsResult:
+        """One layer. In training with zoneout every unit, step and state has a mask of its own, which both directions share."""
+        if not (self.training and self.zoneout):
+            return run_rows(self.expected_cell, rows, self._weights(layer), states)
+        masks = rows.values.new_empty(*rows.values.shape[:-1], len(states) * self.hidden_size).bernoulli_(self.zoneout)
+        masked = rows.with_values(torch.cat([rows.values, masks], dim=-1))
+        return run_rows(with_masks(self.cell), masked, self._weights(layer), states)
+
     def _with_inputs(self, outputs: Rows, given: Rows) -> Rows:
         """What the next layer reads: the outputs of a layer, with the inputs that bypass the gates behind them as in `given`."""
-        if not self.cell.inputs:
+        count = self.cell.bypassing(self.hidden_size)
+        if not count:
             return outputs
-        bypassing = given.values[..., -len(self.cell.inputs) :]
+        bypassing = given.values[..., given.values.shape[-1] - count :]
         return given.with_values(torch.cat([given.like(outputs).values, bypassing], dim=-1))
 
     def _run_episodes(self, resets: Input, x: Input, rows: Rows, states: dict[str, Tensor]) -> tuple[Rows, dict[str, Tensor]]:
@@ -208,7 +235,7 @@ class RecurrentStack(nn.Module):
         for layer in range(self.num_layers):
             first = layer * self.num_directions
             initial = tuple({name: state[first + i] for name, state in states.items()} for i in range(self.num_directions))
-            directions = trace_layer(self.cell, x, self._weights(layer), initial)
+            directions = trace_layer(self.expected_cell, x, self._weights(layer), initial)
             outputs = RaggedRows(x.with_values(torch.cat([direction.states["h"].values for direction in directions], dim=-1)))
             x = self._with_inputs(outputs, RaggedRows(x)).ragged().sequences
             traced.append(directions if episodes is None else tuple(rejoined(direction, whole) for direction in directions))
@@ -226,16 +253,16 @@ class RecurrentStack(nn.Module):
                 "Expected one direction. Make the layer with bidirectional=False."
             )
         weights = [self._weights(layer)[0] for layer in range(self.num_layers)]
-        reason = why_not_compiled(self.cell, weights[0])
+        reason = why_not_compiled(self.expected_cell, weights[0])
         if reason is not None:
             raise ConfigError(f"This layer cannot be streamed: {reason}. Expected a layer that the compiled engine computes.")
-        return Stream(self.cell, weights, batch)
+        return Stream(self.expected_cell, weights, batch)
 
     def extra_repr(self) -> str:
         """The arguments that differ from their defaults, as torch writes them."""
         text = f"{self.input_size}, {self.hidden_size}"
         defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        defaults |= {"cells_per_block": 1, "recurrent_blocks": 1}
+        defaults |= {"cells_per_block": 1, "recurrent_blocks": 1, "zoneout": 0.0}
         for name, default in defaults.items():
             if getattr(self, name) != default:
                 text += f", {name}={getattr(self, name)}"

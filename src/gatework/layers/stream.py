@@ -35,7 +35,7 @@ class Stream:
             below.write_into(above)
         self._below = [(below, above.x.data_ptr()) for below, above in itertools.pairwise(self.layers)]
         self._last = last
-        self._num_inputs = len(cell.inputs)
+        self._num_inputs = cell.bypassing(first.units)
         self._dtype = first.x.dtype
 
     def step(self, x: Tensor, out: Tensor | None = None) -> Tensor:

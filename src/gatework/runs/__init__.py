@@ -152,6 +152,7 @@ class SplitPlan(Record):
 class ModelPlan(Record):
     """The network: input → recurrent layers → head.
 
+    dropout: of what the layers give; zoneout: of their states; input_dropout: of what they read, the same at every step.
     Of forecasts: segment: steps that are one input of the recurrence. normalise: what is taken off each window's targets before
     the layers and put back behind them (see `tasks.forecasters.window`). decoder: how the horizon is read off the final state
     (see `tasks.forecasters`). channels: targets through the network together, or each by itself. linear_steps: the last steps
@@ -164,6 +165,8 @@ class ModelPlan(Record):
     num_layers: int = 1
     bidirectional: bool = False
     dropout: float = 0.0
+    zoneout: float = 0.0
+    input_dropout: float = 0.0
     segment: int = 1
     normalise: Normalisation = "none"
     decoder: DecoderName = "direct"
@@ -179,6 +182,9 @@ class TrainingPlan(Record):
     learning_rate: the peak of the schedule. clip_norm: the largest gradient norm let through. patience: epochs without a better
     validation loss before stopping. loss: what a forecast is trained on; None: the mean absolute error.
     minutes: a limit on the training time; None for none.
+    augment: how strongly training batches are varied, by name; see `train.augment`.
+    init_from: the folder of the run whose weights the training started from, empty for none; init_sha256: those weights.
+    freeze: the recurrent layers kept them. keep_scales: the data was put on the scales of that run.
     """
 
     epochs: int = 30
@@ -191,6 +197,11 @@ class TrainingPlan(Record):
     loss: LossName | None = None
     minutes: float | None = None
     seed: int = 0
+    augment: dict[str, float] = {}
+    init_from: str = ""
+    init_sha256: str = ""
+    freeze: bool = False
+    keep_scales: bool = False
 
 
 class Plan(Record):

@@ -19,6 +19,7 @@ from gatework.errors import TrainingError
 from gatework.model import SequenceModel
 from gatework.runs import HistoryRow, RunFolder, TrainingPlan
 from gatework.tasks.task import Samples, Task
+from gatework.train.augment import Augmenter, Varied
 from gatework.train.checkpoint import CHECKPOINT, Checkpoint, Progress, optimizer_tensors, restore
 from gatework.train.health import Health, examine
 from gatework.train.schedule import learning_rate
@@ -51,7 +52,7 @@ class Place:
 class Training:
     """The training of one network on one task's samples, epoch by epoch.
 
-    folder: receives the checkpoint and the history after every epoch.
+    folder: receives the checkpoint and the history after every epoch. augmenter: varies the batches that are learned from.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Training:
         plan: TrainingPlan,
         folder: RunFolder,
         watch: Watch,
+        augmenter: Augmenter | None = None,
     ):
         self.network = network
         self.task = task
@@ -71,6 +73,8 @@ class Training:
         self.plan = plan
         self.folder = folder
         self.watch = watch
+        self.augmenter = augmenter
+        self.notes: tuple[str, ...] = ()  # what else its user must know
         self.optimizer = torch.optim.AdamW(parameter_groups(network, plan.weight_decay), lr=plan.learning_rate, fused=True)
         self.progress = Progress(planned_epochs=plan.epochs)
         self.best = own_copy(network)
@@ -146,7 +150,7 @@ class Training:
             for number, index in enumerate(batches, start=1):
                 rate = learning_rate((epoch - 1) * len(batches) + number - 1, total_steps, self.plan.learning_rate)
                 batch = self.train.batch(index)
-                loss, norm = self._step(batch, rate)
+                loss, norm = self._step(self._varied(batch, epoch, number), rate)
                 if not (math.isfinite(loss) and math.isfinite(norm)):
                     place = Place(epoch, number, len(batches), rate, norms[-1] if norms else None)
                     raise not_a_number(self.network, batch, loss, norm, place)
@@ -160,9 +164,12 @@ class Training:
         wanted = self.plan.epoch_samples or len(self.train)
         return batches[: max(1, math.ceil(wanted / self.plan.batch_size))]
 
-    def _step(self, batch: Batch, rate: float) -> tuple[float, float]:
+    def _varied(self, batch: Batch, epoch: int, number: int) -> Varied:
+        return Varied(batch) if self.augmenter is None else self.augmenter.vary(batch, epoch, number)
+
+    def _step(self, varied: Varied, rate: float) -> tuple[float, float]:
         """One optimiser step; the loss and the gradient's norm before clipping. A norm that is not finite changes no weight."""
-        loss = self.task.loss(self.network.predict(batch), batch)
+        loss = varied.loss(self.task, self.network.predict(varied.batch))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm).item()
@@ -175,8 +182,9 @@ class Training:
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Matrices decay, biases do not: a decayed forget bias would shorten the memory."""
-    matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    biases = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in learning if parameter.ndim > 1]
+    biases = [parameter for parameter in learning if parameter.ndim <= 1]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]
 
 

@@ -7,8 +7,10 @@ from gatework.data.order import skips_weekends
 from gatework.data.table import Table
 from gatework.errors import ConfigError
 from gatework.runs import STEP_TASKS, DataPlan, ModelPlan, Plan, PoolingName, SplitPlan, TaskName, TrainingPlan
+from gatework.train.augment import augment_strengths
 from gatework.train.choices import Choices, dashed
 from gatework.train.plan_forecast import plan_forecaster, plan_lengths
+from gatework.train.plan_start import from_start, lengths_like, plan_start, rate_after
 from gatework.train.plan_steps import num_pieces, plan_pieces, split_of_steps
 from gatework.train.request import Request
 
@@ -31,6 +33,9 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     check_numbers(request)
     check_options_of_task(request, data.task)
     choices = Choices(dict(reasons))
+    start = plan_start(request, data)
+    if start is not None:
+        request = lengths_like(request, start, choices)
     split = plan_split(request, data, table, choices)
     period = season_steps(table) if request.season is None else request.season
     horizon, window, piece = 0, 0, 0
@@ -40,10 +45,15 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     if data.task in STEP_TASKS:
         window, piece = plan_pieces(request.window, table, choices.reasons)
         num_samples = num_pieces(table, piece)
+    if start is not None:
+        request = rate_after(request, choices)
     model = plan_model(request, data.task, choices)
     if data.task == "forecast":
         model = plan_forecaster(request, model, table, (window, period), choices)
     training = plan_training(request, data.task, num_samples, choices)
+    training = training.model_copy(update={"augment": augment_strengths(request.augment, data.task)})
+    if start is not None:
+        model, training = from_start(model, training, request, start, choices)
     return Plan(
         data=data,
         split=split,
@@ -72,7 +82,7 @@ def check_numbers(request: Request) -> None:
         value = getattr(request, name)
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"{name} is {value}; expected a number of at least 0. Give --{dashed(name)} 0 or more.")
-    for name in ("dropout", "test_share", "validation_share"):
+    for name in ("dropout", "zoneout", "input_dropout", "test_share", "validation_share"):
         value = getattr(request, name)
         if value is not None and not 0 <= value < 1:
             raise ConfigError(f"{name} is {value}; expected a share from 0 to below 1. Give --{dashed(name)} such as 0.15.")
@@ -182,6 +192,8 @@ def plan_model(request: Request, task: TaskName, choices: Choices) -> ModelPlan:
         bidirectional=bidirectional,  # type: ignore[arg-type]
         dropout=dropout,  # type: ignore[arg-type]
         pooling="summary" if is_causal else plan_pooling(request, choices),
+        zoneout=request.zoneout,
+        input_dropout=request.input_dropout,
     )
 
 

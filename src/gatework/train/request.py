@@ -30,6 +30,10 @@ class Request(Record):
     targets: "none", "last", "mean", "standard", "scale" or "season". decoder: "direct", "position", "sequence" or "recursive".
     channels: several targets "together" or "apart". linear_steps: the last steps that are also read linearly. loss: "mae", "mse",
     "huber" or "mase".
+    augment: how training batches are varied: "jitter", "scale", "warp", "mixup", with a strength ("jitter=0.05") or without.
+    zoneout, input_dropout: more guards against overfitting, each a share: of states that are kept, of inputs left out.
+    init_from: a run folder whose weights the training starts from. freeze: then only what is not recurrent learns.
+    keep_scales: put the data on the scales of that run, not on its own.
     """
 
     target: str | tuple[str, ...] = ()
@@ -75,6 +79,12 @@ class Request(Record):
     channels: Literal["together", "apart"] | None = None
     linear_steps: int | None = None
     loss: LossName | None = None
+    augment: tuple[str, ...] = ()
+    zoneout: float = 0.0
+    input_dropout: float = 0.0
+    init_from: str | None = None
+    freeze: bool | None = None
+    keep_scales: bool | None = None
 
     @field_validator("task", mode="before")
     @classmethod

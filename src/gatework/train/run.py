@@ -23,9 +23,12 @@ from gatework.model import WEIGHTS, build_model, save_trained, sizes_for
 from gatework.runs import DataPlan, Manifest, Plan, RunFolder, file_sha256
 from gatework.tasks import planned_task
 from gatework.tasks.task import Samples
+from gatework.train.augment import Augmenter, Columns
+from gatework.train.checkpoint import CHECKPOINT
 from gatework.train.loop import Training
 from gatework.train.plan import make_plan
 from gatework.train.request import Request
+from gatework.train.start import read_start, take_over
 from gatework.train.warn import warnings_in_words
 from gatework.train.watch import Watch, default_watch
 
@@ -72,7 +75,8 @@ def divide(plan: Plan, table: Table, split: Split) -> Dataset:
 
     Raises DataError when a part gives no sample, or a target cannot be learned there.
     """
-    preparation = Preparation.fit(table, split)
+    like = read_start(plan.training.init_from).preparation.record if plan.training.init_from else None
+    preparation = Preparation.fit(table, split, like, plan.training.keep_scales)
     prepared = preparation.apply(table, split)
     samples = {part: planned_task(plan).samples(prepared, split, part) for part in PARTS}  # what gives none is refused now
     return Dataset(table, with_note(split, untrained_note(samples["train"])), preparation, prepared)
@@ -177,12 +181,23 @@ def train_planned(plan: Plan, dataset: Dataset, folder: RunFolder, watch: Watch,
 
 
 def make_training(plan: Plan, dataset: Dataset, folder: RunFolder, watch: Watch) -> Training:
-    """A network and its training, at the beginning."""
-    task = planned_task(plan)
+    """A network and its training, at the beginning. Weights of another run are taken over unless the folder has newer ones."""
+    task, sizes = planned_task(plan), sizes_for(plan, dataset.prepared)
     train = task.samples(dataset.prepared, dataset.split, "train")
     validation = task.samples(dataset.prepared, dataset.split, "validation")
-    network = build_model(plan, sizes_for(plan, dataset.prepared), task, plan.training.seed)
-    return Training(network, task, train, validation, plan.training, folder, watch)
+    network = build_model(plan, sizes, task, plan.training.seed)
+    notes: tuple[str, ...] = ()
+    if plan.training.init_from and not folder.has(CHECKPOINT):
+        notes = take_over(network, plan, sizes, dataset.prepared)
+    if plan.training.freeze:
+        network.recurrent.requires_grad_(False)
+    columns = Columns.of(dataset.preparation, dataset.prepared)
+    augmenter = Augmenter(plan.training.augment, columns, plan.training.seed)
+    training = Training(network, task, train, validation, plan.training, folder, watch, augmenter)
+    training.notes = notes
+    for note in notes:
+        watch.note(note)
+    return training
 
 
 def write_plan(plan: Plan, dataset: Dataset, folder: RunFolder, command: str) -> None:
@@ -219,7 +234,7 @@ def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, 
         num_parameters=sum(parameter.numel() for parameter in training.network.parameters()),
         wall_time_s={"train": round(manifest.wall_time_s.get("train", 0.0) + time.perf_counter() - started, 3)},
         files={name: file_sha256(folder.file(name)) for name in ("config.json", "split.json", "prepare.json", WEIGHTS)},
-        notes=(*manifest.notes, *warned),
+        notes=(*manifest.notes, *training.notes, *warned),
     )
     return folder
 

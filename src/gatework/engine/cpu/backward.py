@@ -15,7 +15,7 @@ from gatework.engine.cpu.frame import TEAM_PARAMETERS, Frame, Phase, Team, backw
 from gatework.engine.cpu.inner import emit_inner, inner_result, inner_tiles, operand_stores
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import RowStore, emit_row, plan_passes
-from gatework.engine.cpu.slots import load_tail
+from gatework.engine.cpu.slots import load_tail, store_tail
 from gatework.engine.cpu.tile import accumulate, emit_groups
 
 ZERO = integer(0)
@@ -140,6 +140,8 @@ def load(frame: Frame, f: Function, leaf: Symbol, u: Value) -> Value:
         return vector(frame, f, inner_result(frame, f, program.back_inner, leaf, f["lane"]), u)
     if leaf.kind == "step":
         return frame.step_input(f, leaf.name)
+    if leaf.kind == "unit":
+        return frame.unit_input(f, leaf.name, u)
     if leaf.kind == "s":
         number = len(program.kept) + cell.state_names.index(leaf.name)
         return vector(frame, f, frame.kept_row(f, f["entry"], number), u)
@@ -193,7 +195,21 @@ def output_stores(frame: Frame, f: Function) -> dict[Symbol, list[RowStore]]:
         stores.setdefault(program.weight_gradients[name], []).append(add_to)
     for number, name in enumerate(program.cell.inputs):
         stores.setdefault(program.step_gradients[name], []).append(column_store(frame, f, number))
+    for name in program.cell.unit_inputs:
+        stores.setdefault(program.unit_gradients[name], []).append(unit_store(frame, f, name))
     return stores
+
+
+def unit_store(frame: Frame, f: Function, name: str) -> RowStore:
+    """The gradient of an input with a number for each unit."""
+    lanes = frame.lanes
+
+    def store(value: Value, u: Value) -> None:
+        with f.when(f.make("i1", f"icmp ne {frame.pointer(f, 'd_x')}, null")):
+            row = frame.unit_row(f, "d_x", name)
+            store_tail(f, lanes, value, row, f.mul(u, integer(lanes.width)), frame.slot(f, "units"))
+
+    return store
 
 
 def column_store(frame: Frame, f: Function, number: int) -> RowStore:

@@ -194,6 +194,8 @@ def load_leaf(frame: Frame, f: Function, leaf: Symbol, lane: Value, u: Value) ->
     cell = frame.program.cell
     if leaf.kind == "step":
         return frame.step_input(f, leaf.name)
+    if leaf.kind == "unit":
+        return frame.unit_input(f, leaf.name, u)
     if leaf in frame.program.sums:
         place = frame.lane_sums(f, f["scratch"], lane, integer(frame.program.sums.index(leaf)))
     elif leaf.kind == "product":

@@ -20,7 +20,7 @@ from gatework.engine.cpu.arithmetic import Lanes
 from gatework.engine.cpu.ir import Function, Value, integer
 from gatework.engine.cpu.pointwise import Row, RowPasses, RowStore, plan_passes
 from gatework.engine.cpu.program import Inner, Program
-from gatework.engine.cpu.slots import COMMON, Slots
+from gatework.engine.cpu.slots import COMMON, Slots, load_tail
 
 SCHEDULE_SLOTS = (
     "first_tick", "last_tick", "max_ticks", "lanes", "ticks", "start", "count", "begins", "begins_range", "ends", "ends_range",
@@ -138,6 +138,17 @@ class Frame:
         column = f.add(self.slot(f, "input_size"), integer(self.program.cell.inputs.index(name)))
         place = f.at(self.row(f, "x", f["entry"], self.slot(f, "x_stride")), self.lanes.dtype, column)
         return f.splat(self.lanes.width, f.load(self.lanes.dtype, place, self.lanes.bytes))
+
+    def unit_input(self, f: Function, name: str, u: Value) -> Value:
+        """A vector of an entry's numbers that bypass the gates, one for each unit; f has a parameter `entry`."""
+        return load_tail(f, self.lanes, self.unit_row(f, "x", name), f.mul(u, integer(self.lanes.width)), self.slot(f, "units"))
+
+    def unit_row(self, f: Function, array: str, name: str) -> Value:
+        """Where those numbers of an entry begin, in x or in its gradient."""
+        cell, units = self.program.cell, self.slot(f, "units")
+        before = f.add(self.slot(f, "input_size"), integer(len(cell.inputs)))
+        column = f.add(before, f.mul(units, integer(cell.unit_inputs.index(name))))
+        return f.at(self.row(f, array, f["entry"], self.slot(f, "x_stride")), self.lanes.dtype, column)
 
     def ticks(self, f: Function) -> tuple[Value, Value]:
         """The part's share of the ticks asked for: (first, one after the last)."""

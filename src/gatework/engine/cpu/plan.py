@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gatework.cells.equations import Equations
 from gatework.engine.cpu.arguments import Arguments
 from gatework.engine.cpu.compile import Code, Kernel, kernel, products
 from gatework.engine.cpu.frame import Frame, scratch_rows
@@ -93,12 +94,17 @@ def padded_to(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
 
 
+def bypassing(cell: Equations, units: int) -> int:
+    """Columns of x that no gate reads."""
+    return len(cell.inputs) + len(cell.unit_inputs) * units
+
+
 @lru_cache(maxsize=128)
 def _plan(sizes: Sizes, kind: Kind, schedule: Schedule, target: str, threads: int) -> Plan:
     processor = machine(target)
     program, compiled = program_of(sizes.text), kernel(sizes.text, sizes.dtype, kind, processor)
     frame = compiled.frame
-    width, units, input_size = frame.lanes.width, sizes.units, sizes.columns - len(program.cell.inputs)
+    width, units, input_size = frame.lanes.width, sizes.units, sizes.columns - bypassing(program.cell, sizes.units)
     padded, back_width = padded_to(units, width), frame.back_vectors * width
     lane_stride = padded_to(units, back_width)
     scratch_size = scratch_rows(program, schedule.lanes) * lane_stride

@@ -75,6 +75,7 @@ class Program:
     state_gradients: dict[str, Symbol]
     weight_gradients: dict[str, Symbol]
     step_gradients: dict[str, Symbol]
+    unit_gradients: dict[str, Symbol]
     inner: tuple[Inner, ...]
     back_inner: tuple[Inner, ...]
     d_results: tuple[Symbol, ...]
@@ -136,7 +137,7 @@ class Program:
     def gradients(self) -> list[Symbol]:
         """What the last phase of backward computes."""
         found = [*self.sum_gradients, *self.state_gradients.values(), *self.weight_gradients.values()]
-        return list(dict.fromkeys([*found, *self.step_gradients.values(), *self.d_results]))
+        return list(dict.fromkeys([*found, *self.step_gradients.values(), *self.unit_gradients.values(), *self.d_results]))
 
 
 @lru_cache(maxsize=256)
@@ -156,12 +157,15 @@ def program_of(text: str) -> Program:
     weight_gradients = {name: gradient.get(graph.leaf("w", name), zero) for name in equations.unit_weights}
     # the mean of its gradients: a column's gradient is their sum over the units
     step_gradients = {name: graph.mean(gradient.get(graph.leaf("step", name), zero)) for name in equations.inputs}
+    unit_gradients = {name: gradient.get(graph.leaf("unit", name), zero) for name in equations.unit_inputs}
     d_results = tuple(gradient.get(product.node, zero) for product in inner)
-    wanted = [*sum_gradients, *state_gradients.values(), *weight_gradients.values(), *step_gradients.values(), *d_results]
+    wanted = [*sum_gradients, *state_gradients.values(), *weight_gradients.values(), *step_gradients.values()]
+    wanted += [*unit_gradients.values(), *d_results]
     back_inner = inner_products(wanted, "product_t", equations.matrices)
     kept = what_to_keep(wanted, (*sums, *(product.node for product in inner)), [product.operand for product in inner])
     return Program(
-        equations, blocks, sums, states, kept, sum_gradients, state_gradients, weight_gradients, step_gradients, inner,
+        equations, blocks, sums, states, kept, sum_gradients, state_gradients, weight_gradients, step_gradients,
+        unit_gradients, inner,
         back_inner, d_results,
     )  # fmt: skip
 

@@ -22,7 +22,8 @@ class LayerStream:
     def __init__(self, cell: Cell, weights: LayerWeights, batch: int):
         self.names = cell.states
         like = weights.input.detach()
-        units, columns = weights.recurrent.shape[1], weights.input.shape[1] + len(cell.inputs)
+        units, columns = weights.recurrent.shape[1], weights.input.shape[1]
+        columns += cell.bypassing(units)
         own = [tensor.detach() for tensor in weights.tensors()]
         self.units, self.batch = units, batch
         self.x = like.new_zeros(batch, columns)
