@@ -98,7 +98,8 @@ def measure(frequency: Frequency, data: Path, members: int, part: str, changes: 
 
 def predicted(run: Path, frame: pl.DataFrame, part: str, num_series: int) -> np.ndarray:
     evaluate_run(run, data=frame, part=part)
-    found = pl.read_parquet(run / "predictions.parquet").sort("series", "step")
+    name = "predictions.parquet" if part == "test" else f"predictions-{part}.parquet"
+    found = pl.read_parquet(run / name).sort("series", "step")
     return found["prediction"].to_numpy().reshape(num_series, -1)
 
 

@@ -191,8 +191,9 @@ def test_evaluate_and_report_can_be_run_again(own_copy: Path, gatework: Gatework
     assert Path("runs/good/report.html").is_file()
 
 
-def test_scores_that_replace_those_of_the_test_part_say_so(own_copy: Path, gatework: Gatework) -> None:
-    said = gatework("evaluate runs/good --part validation").out
-    assert "These scores replaced those in runs/good" in said
-    assert "gatework evaluate runs/good" in said
-    assert "replaced" not in gatework("evaluate runs/good").out
+def test_scores_of_another_part_stand_beside_those_of_the_test_part(own_copy: Path, gatework: Gatework) -> None:
+    before = Path("runs/good/evaluation.json").read_bytes()
+    said = " ".join(gatework("evaluate runs/good --part validation").out.split())
+    assert "evaluation-validation.json and predictions-validation.parquet, beside those of the test part" in said
+    assert Path("runs/good/evaluation-validation.json").is_file()
+    assert Path("runs/good/evaluation.json").read_bytes() == before

@@ -135,10 +135,9 @@ def test_an_evaluation_is_tied_to_its_weights_and_recorded_in_the_manifest(run, 
 
 def test_the_validation_part_can_be_judged_too(run, data):
     evaluation = evaluate_run(run, part="validation")
-    rows = pl.read_parquet(run.file("predictions.parquet"))
+    rows = pl.read_parquet(run.file("predictions-validation.parquet"))
     assert evaluation.part == "validation"
     assert (rows["time"].min(), rows["time"].max()) == (data["when"][480 - 144], data["when"][480 - 73])
-    evaluate_run(run)
 
 
 def test_the_runs_own_data_may_have_moved(run, evaluation, data, tmp_path):
@@ -152,7 +151,7 @@ def test_other_data_is_judged_whole_beside_baselines_that_learned_from_the_run(r
     assert evaluation.part == "new"
     assert evaluation.num_samples == 100 - 8 - 3 + 1
     assert not [note for note in evaluation.notes if "part of the training" in note]
-    rows = pl.read_parquet(run.file("predictions.parquet"))
+    rows = pl.read_parquet(run.file("predictions-frame.parquet"))
     error = (rows["truth"] - rows["prediction"]).abs().mean()
     assert values(evaluation)["MAE"] == pytest.approx(error, rel=1e-9)
     train = data.head(480 - 144)

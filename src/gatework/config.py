@@ -112,7 +112,7 @@ def expected(name: str) -> str:
         if get_origin(kind) is Literal:
             return f"one of {', '.join(get_args(kind))}"
         if get_origin(kind) is dict:
-            return f"for each column one of {', '.join(choices_of(kind))}"
+            return f"for each column one of {', '.join(choices_of(kind))}" if choices_of(kind) else "a number for each name"
         return words[get_origin(kind) or kind]
 
     return " or ".join(describe(kind) for kind in kinds_of(Request.model_fields[name].annotation))
@@ -124,7 +124,7 @@ def example_value(name: str, choice: str | None) -> object:
     if get_origin(kind) is Literal:
         return choice or get_args(kind)[0]
     if get_origin(kind) is dict:
-        return {"temperature": choice or choices_of(kind)[0]}
+        return {"temperature": choice or choices_of(kind)[0]} if choices_of(kind) else {"sick": 5.0}
     examples: dict[object, object] = {str: "load", int: 24, float: 0.5, bool: True, tuple: ["temperature"]}
     return examples[get_origin(kind) or kind]
 

@@ -180,7 +180,7 @@ def load_trained(folder: RunFolder) -> tuple[TrainedModel, str]:
     Raises RunError when a file is missing, damaged, from a newer gatework or does not fit the others.
     """
     plan = folder.read("config.json", Plan)
-    task = planned_task(plan)
+    task = planned_task(plan, folder)
     preparation = Preparation.from_json(folder.read_text("prepare.json"))
     path = folder.file(WEIGHTS)
     tensors, header = load_weights(path)

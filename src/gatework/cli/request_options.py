@@ -40,12 +40,13 @@ class RequestOption:
         return "--kind" if self.name == "kinds" else f"--{self.name.replace('_', '-')}"
 
 
-ASKED, DATA, GAPS, SPLIT, NETWORK, TRAINING = (
+ASKED, DATA, GAPS, SPLIT, NETWORK, CLASSES, TRAINING = (
     "What is asked",
     "Columns and layout",
     "Missing values",
     "Split",
     "Network",
+    "Classes",
     "Training",
 )
 
@@ -76,6 +77,7 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("test", "FILE", SPLIT, "A separate file to test on.", "a share of DATA", "list"),
     RequestOption("validation", "FILE", SPLIT, "A separate file to validate on.", "a share of DATA", "list"),
     RequestOption("split_column", "COLUMN", SPLIT, "A column that says train, validation, test (or none).", "none"),
+    RequestOption("group", "COLUMN", SPLIT, "Whom a sequence belongs to (patient, client): nobody is in two parts.", "none"),
     RequestOption("split_by", "WAY", SPLIT, "time, group or stratified.", "inferred from the task"),
     RequestOption("test_share", "SHARE", SPLIT, "The share of time or sequences to test on.", "0.15", "float"),
     RequestOption("validation_share", "SHARE", SPLIT, "The share of time or sequences to validate on.", "0.15", "float"),
@@ -102,13 +104,43 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("channels", "WAY", NETWORK, "Forecasts: several targets together or apart.", "inferred"),
     RequestOption("linear_steps", "STEPS", NETWORK, "Forecasts: the last steps that are also read linearly.", "inferred", "int"),
     RequestOption(
+        "loss",
+        "LOSS",
+        TRAINING,
+        "Forecasts: mae, mse, huber or mase; classes: cross-entropy or focal.",
+        "mae; cross-entropy",
+    ),
+    RequestOption("focal_gamma", "GAMMA", CLASSES, "How much focal loss turns away from what is right already.", "2", "float"),
+    RequestOption(
+        "class_weights",
+        "WEIGHTS",
+        CLASSES,
+        "balanced, none, or CLASS=NUMBER: what a sequence counts in the loss.",
+        "none",
+        "pairs",
+    ),
+    RequestOption("calibration", "WAY", CLASSES, "How probabilities are corrected: none, temperature or platt.", "inferred"),
+    RequestOption(
+        "cost",
+        "WHAT=NUMBER",
+        CLASSES,
+        "FALSE_ALARM=1,MISS=20, or CLASS=NUMBER: decide by the least cost.",
+        "none",
+        "pairs",
+    ),
+    RequestOption("positive", "CLASS", CLASSES, "Of two classes, the one that is looked for.", "the rarer one"),
+    RequestOption(
+        "min_sensitivity", "SHARE", CLASSES, "Decide so that this share of the positive class is found.", "none", "float"
+    ),
+    RequestOption("min_precision", "SHARE", CLASSES, "Decide so that this share of what is found is right.", "none", "float"),
+    RequestOption("precision_at", "K", CLASSES, "The k of precision at k.", "as many as are positive", "int"),
+    RequestOption(
         "pooling",
         "POOLING",
         NETWORK,
         "A sequence as one answer: last, mean, max, attention or summary (last and mean).",
         "inferred",
     ),
-    RequestOption("loss", "LOSS", TRAINING, "Forecasts: mae, mse, huber or mase.", "mae"),
     RequestOption("epochs", "EPOCHS", TRAINING, "At most so many passes.", "inferred", "int"),
     RequestOption("batch_size", "SAMPLES", TRAINING, "Windows or sequences in one step.", "inferred", "int"),
     RequestOption("learning_rate", "RATE", TRAINING, "The peak of the schedule.", "inferred", "float"),
@@ -123,9 +155,14 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("init_from", "RUN", TRAINING, "Start from the weights of this run.", "none"),
     RequestOption("freeze", "", TRAINING, "With --init-from: the recurrent layers keep those weights.", "off", "switch"),
     RequestOption("keep_scales", "", TRAINING, "With --init-from: the scales of that run, not those of DATA.", "off", "switch"),
+    RequestOption("refit", "", TRAINING, "Train anew on training and validation part together.", "inferred", "switch"),
     RequestOption("minutes", "MINUTES", TRAINING, "A limit on the training time.", "none", "float"),
     RequestOption("seed", "SEED", TRAINING, "The seed of everything random.", "0", "int"),
 )
+
+
+NUMBERS_BY_NAME = {"class_weights": "sick=5", "cost": "FALSE_ALARM=1,MISS=20"}
+"""Options of the form NAME=NUMBER, each with an example."""
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:
@@ -217,9 +254,11 @@ def split_list(text: str) -> list[str]:
 
 
 def typed_pairs(name: str, items: Sequence[str]) -> object:
-    """`column=word` items as a mapping; for --missing a single word stands for all columns."""
-    if name == "missing" and len(items) == 1 and "=" not in items[0]:
+    """`column=word` items as a mapping; for --missing and --class-weights a single word stands for all."""
+    if name in ("missing", "class_weights") and len(items) == 1 and "=" not in items[0]:
         return items[0]
+    if name in NUMBERS_BY_NAME:
+        return typed_numbers(name, items)
     split = [item.rpartition("=") for item in items]
     pairs = {column.strip(): word.strip() for column, sign, word in split if sign}
     bad = [item for item in items if "=" not in item]
@@ -244,6 +283,19 @@ def words_of(name: str, value: Any) -> list[str]:
         items = (value,) if isinstance(value, str) else value
         return [option.flag, ",".join(quoted_item(item) for item in items)]
     return [option.flag, repr(value) if isinstance(value, float) else str(value)]
+
+
+def typed_numbers(name: str, items: Sequence[str]) -> dict[str, object]:
+    """`CLASS=NUMBER` items as a mapping; ConfigError for an item that is none."""
+    flag = f"--{name.replace('_', '-')}"
+    pairs = {}
+    for item in items:
+        key, sign, text = item.rpartition("=")
+        number = typed_number("float", text)
+        if not sign or not isinstance(number, float):
+            raise ConfigError(f"{flag} has '{item}'; expected CLASS=NUMBER. Write for example {flag} {NUMBERS_BY_NAME[name]}.")
+        pairs[key.strip()] = number
+    return dict(pairs)
 
 
 def quoted_item(item: str) -> str:

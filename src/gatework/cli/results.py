@@ -40,6 +40,7 @@ def evaluate(
     """
     from gatework.cli.evaluation import show_evaluation
     from gatework.evaluate import evaluate_run
+    from gatework.evaluate.elsewhere import suffix_of
 
     if part not in PARTS:
         raise ConfigError(
@@ -49,11 +50,12 @@ def evaluate(
     show_evaluation(evaluation)
     if evaluation.part != "test":
         show.heading("Saved")
+        suffix = suffix_of(cast(Part, part), source_of(data))
         show.paragraph(
-            f"These scores replaced those in {run}: evaluation.json and predictions.parquet. "
-            f"Back to the test part: gatework evaluate {run}"
+            f"In {run}: evaluation{suffix}.json and predictions{suffix}.parquet, beside those of the test part, which stay."
         )
-    show.next_commands([(f"gatework report {run}", "write these scores into the report")])
+    else:
+        show.next_commands([(f"gatework report {run}", "write these scores into the report")])
 
 
 def predict(

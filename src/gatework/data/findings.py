@@ -42,7 +42,15 @@ def find_order(
     """Time and series, and the data with one row a step. ConfigError for names that do not exist."""
     known = [*frame.columns, *(labels.columns if labels is not None else [])]
     check_names(wishes, known, frozenset({"time", "series", "variable", "value", "split-column"}))
-    excluded = {*wishes.targets, *wishes.ignore, *wishes.known_future, *wishes.static, PART, wishes.split_column or PART}
+    excluded = {
+        *wishes.targets,
+        *wishes.ignore,
+        *wishes.known_future,
+        *wishes.static,
+        PART,
+        wishes.split_column or PART,
+        wishes.group or PART,
+    }
     excluded |= {name for name in (layout.variable, layout.value) if name}
     if layout.name == "sequences":
         series = _series_of_rows(frame, wishes, labels, layout, excluded, reasons)

@@ -22,9 +22,9 @@ def typed_labels(labels: pl.DataFrame, plan: DataPlan, is_new: bool) -> pl.DataF
             f"The labels table has id '{twice[plan.series][0]}' {twice[plan.series].eq(twice[plan.series][0]).sum()} times. "
             f"Expected one row for each id. Remove the others."
         )
-    planned = {p.name: p for p in plan.fields if p.name in labels.columns and p.role in ("target", "static", "split")}
+    planned = {p.name: p for p in plan.fields if p.name in labels.columns and p.role in ("target", "static", "split", "group")}
     columns = [
-        labels[name].cast(pl.String) if p.role == "split" else to_kind(labels[name], p, is_new=is_new)
+        labels[name].cast(pl.String) if p.role in ("split", "group") else to_kind(labels[name], p, is_new=is_new)
         for name, p in planned.items()
     ]
     return pl.DataFrame([to_ids(labels[plan.series]), *columns])

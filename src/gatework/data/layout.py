@@ -74,7 +74,7 @@ def build_table(
     labels = None if labels is None else typed_labels(labels, plan, is_new)
     steps, notes = _as_steps(frame, plan)
     draft = _Draft(plan, steps, plan.series or SERIES, plan.time or STEP, labels, list(notes))
-    _settle_columns(draft, targets_required)
+    _settle_columns(draft, targets_required, is_new)
     _settle_types(draft, is_new)
     draft.steps, order_notes = sort_steps(draft.steps, draft.series, draft.time)
     draft.notes += order_notes + irregularity_notes(draft.steps, draft.series, draft.time)
@@ -127,10 +127,11 @@ def _as_steps(frame: pl.DataFrame, plan: DataPlan) -> tuple[pl.DataFrame, tuple[
     return frame, ()
 
 
-def _settle_columns(draft: _Draft, targets_required: bool) -> None:
+def _settle_columns(draft: _Draft, targets_required: bool, is_new: bool) -> None:
     """Every planned column is there: made (series, step, time of parts), null where it may be absent, else refused."""
     plan, have = draft.plan, set(draft.steps.columns)
     optional = set() if targets_required else {planned.name for planned in draft.fields("split")}
+    optional |= {planned.name for planned in draft.fields("group")} if is_new else set()
     if not targets_required and plan.task != "forecast":
         optional |= set(plan.targets)
     if not targets_required and plan.labels is not None and draft.labels is None:
@@ -168,10 +169,11 @@ def _settle_types(draft: _Draft, is_new: bool) -> None:
     plan, steps = draft.plan, draft.steps
     columns = []
     for planned in plan.fields:
-        if planned.role in ("ignored", "series", "split", "time") or planned.name not in steps.columns:
+        if planned.role in ("ignored", "series", "split", "group", "time") or planned.name not in steps.columns:
             continue
         columns.append(to_kind(steps[planned.name], _field(planned), is_new=is_new))
-    columns += [steps[planned.name].cast(pl.String) for planned in draft.fields("split") if planned.name in steps.columns]
+    texts = draft.fields("split", "group")
+    columns += [steps[planned.name].cast(pl.String) for planned in texts if planned.name in steps.columns]
     ids = to_ids(steps[draft.series])
     if ids.null_count():
         raise DataError(
@@ -235,7 +237,7 @@ def _match_labels(draft: _Draft, targets_required: bool) -> None:
 
 def _sequences(draft: _Draft) -> tuple[pl.DataFrame, list[str]]:
     """One row per series with all that is constant in it, and the names of the columns of `steps` that moved there."""
-    roles = ("static",) if draft.has_step_targets else ("static", "target")
+    roles = ("static", "group") if draft.has_step_targets else ("static", "group", "target")
     moved = [
         planned.name
         for planned in draft.fields(*roles)
@@ -252,12 +254,12 @@ def _sequences(draft: _Draft) -> tuple[pl.DataFrame, list[str]]:
         raise DataError(
             f"Column '{name}' has {most} different values in series '{where}'. "
             f"Expected one value for each whole series, because it is "
-            f"{'what ' + draft.plan.task + ' predicts for it' if is_target else 'a static attribute'}. "
+            f"{'what ' + draft.plan.task + ' predicts for it' if is_target else _whole_series_role(draft, name)}. "
             + (
                 "Use --task forecast to predict values along the steps, --task classify-steps or regress-steps for an answer at "
                 "every step, or name the right series column with --series."
                 if is_target
-                else "Treat it as a value that varies (leave it out of --static), or correct the data."
+                else "Treat it as a value that varies (leave it out of --static and --group), or correct the data."
             )
         )
     sequences = draft.steps[[draft.series]].head(1)
@@ -270,6 +272,11 @@ def _sequences(draft: _Draft) -> tuple[pl.DataFrame, list[str]]:
     missing = [planned for planned in draft.fields(*roles) if planned.name not in sequences.columns]
     empty = [pl.Series(p.name, [None], _EMPTY_TYPES[p.kind]).new_from_index(0, sequences.height) for p in missing]
     return with_columns(sequences, empty), moved
+
+
+def _whole_series_role(draft: _Draft, name: str) -> str:
+    is_group = any(planned.name == name for planned in draft.fields("group"))
+    return "whom the series belongs to (--group)" if is_group else "a static attribute"
 
 
 def _varying(draft: _Draft, names: list[str]) -> pl.DataFrame:

@@ -30,6 +30,8 @@ def _role(column: pl.Series, found: Findings, task: TaskName) -> Role:
     wishes, name = found.wishes, column.name
     if name in wishes.targets:
         return "target"
+    if name == wishes.group:
+        return "group"
     if name in wishes.ignore:
         return "ignored"
     if name in wishes.static:
@@ -56,7 +58,7 @@ def _kind(column: pl.Series, role: Role, found: Findings, task: TaskName) -> Kin
         return found.wishes.kinds[column.name]
     if role == "target":
         return "categorical" if task in CLASS_TASKS else "numeric"
-    if role == "split":
+    if role in ("split", "group"):
         return "categorical"
     kind, why = kind_of(column)
     if role != "ignored":
@@ -69,7 +71,7 @@ def _policy(name: str, role: Role, task: TaskName, wishes: Wishes) -> Missing:
         return wishes.missing[name]
     if role == "target" and task == "forecast":
         return "mask"  # unobserved targets are never trained on or scored, whatever fills the history
-    if isinstance(wishes.missing, str) and role not in ("ignored", "split", "target"):
+    if isinstance(wishes.missing, str) and role not in ("ignored", "split", "group", "target"):
         return wishes.missing
     return "mean" if role == "static" else "previous"
 

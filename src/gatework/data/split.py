@@ -165,6 +165,7 @@ def _by_sequences(table: Table, plan: SplitPlan, sequences: Int8Array, notes: li
     _check_parts(sequences, "sequences")
     row_parts: Int8Array = sequences[table_rows(table).sequence]
     _check_classes(table, row_parts if table.answers_steps else sequences, "steps" if table.answers_steps else "sequences")
+    notes = [*notes, *([] if table.answers_steps else _one_class_notes(table, sequences))]
     left_out = int((sequences == -1).sum())
     if left_out:
         notes = [
@@ -202,6 +203,29 @@ def _check_classes(table: Table, parts: Int8Array, what: str) -> None:
             f"A model can only name classes that it has seen in training. "
             f"Move some of its {what} to train, leave the class out, or use --split-by stratified."
         )
+
+
+def _one_class_notes(table: Table, sequences: Int8Array) -> list[str]:
+    """What must be said of a part whose sequences are all of one class; DataError when it is the one that trains."""
+    field = class_field(table)
+    if field is None:
+        return []
+    texts = class_texts(table, field)
+    notes = []
+    for code, part in enumerate(PARTS):
+        found = {texts[index] for index in np.flatnonzero(sequences == code)}
+        if len(found) != 1:
+            continue
+        (only,) = found
+        cure = "Move sequences between the parts, give more data, or use --split-by stratified."
+        if part == "train":
+            raise DataError(
+                f"The train part has sequences of one class only, '{only}' of '{field.name}'. "
+                f"Expected at least two classes to learn from. {cure}"
+            )
+        lost = "AUROC and PR-AUC are not defined on it" if part == "test" else "calibration and thresholds cannot be judged by it"
+        notes.append(f"The {part} part has sequences of one class only, '{only}' of '{field.name}': {lost}. {cure}")
+    return notes
 
 
 def _time_notes(table: Table, steps: Int8Array, plan: SplitPlan) -> list[str]:

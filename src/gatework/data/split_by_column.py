@@ -4,8 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from gatework.data.groups import check_whole_groups, groups_of
 from gatework.data.series import table_rows
-from gatework.data.split_by_sequence import TEST, TRAIN, VALIDATION, constant_of_each, divide_stratified, labels_of
+from gatework.data.split_by_sequence import TEST, TRAIN, VALIDATION, carve_groups, constant_of_each, divide_stratified, labels_of
 from gatework.data.split_by_time import mark_by_boundaries, time_boundaries
 from gatework.data.table import Table
 from gatework.errors import ConfigError, DataError
@@ -94,10 +95,15 @@ def divide_rows_by_column(table: Table, plan: SplitPlan) -> tuple[Int8Array, dic
 def divide_sequences_by_column(table: Table, plan: SplitPlan) -> tuple[Int8Array, list[str]]:
     """For one answer per sequence: the part of each sequence and notes; -1 for sequences without an answer."""
     parts = column_parts_of_sequences(table)
+    check_whole_groups(table, parts)
     parts[[label is None for label in labels_of(table)]] = -1
     if (parts == VALIDATION).any():
         return parts, []
-    carved, notes = divide_stratified(table, plan, chosen=parts == TRAIN, test=0)
+    groups = groups_of(table)
+    if groups is None:
+        carved, notes = divide_stratified(table, plan, chosen=parts == TRAIN, test=0)
+    else:
+        carved, notes = carve_groups(table, plan, groups, parts == TRAIN), []
     parts[carved == VALIDATION] = VALIDATION
     note = f"{_who(table, plan)} no validation sequences: {plan.validation:.0%} of train, drawn at random, validates."
     return parts, [note, *notes]

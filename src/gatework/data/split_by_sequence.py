@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from gatework.data.groups import group_column, groups_of
 from gatework.data.series import class_field, class_texts, series_ids, table_rows
 from gatework.data.split_by_time import count_of
 from gatework.data.table import Table
@@ -86,11 +87,21 @@ def divide_groups(table: Table, plan: SplitPlan) -> tuple[Int8Array, list[str]]:
     """
     groups = _group_of_each(table, plan.column)
     labels = labels_of(table)
+    return _divide_whole(table, plan, groups, labels)
+
+
+def carve_groups(table: Table, plan: SplitPlan, groups: list[str], chosen: npt.NDArray[np.bool_]) -> Int8Array:
+    """A validation part of whole groups out of `chosen`; -1 elsewhere."""
+    labels = [label if keep else None for label, keep in zip(labels_of(table), chosen, strict=True)]
+    return _divide_whole(table, plan.model_copy(update={"test": 0.0}), groups, labels)[0]
+
+
+def _divide_whole(table: Table, plan: SplitPlan, groups: list[str], labels: list[str | None]) -> tuple[Int8Array, list[str]]:
     members: dict[str, list[int]] = defaultdict(list)
     for index, label in enumerate(labels):
         if label is not None:
             members[groups[index]].append(index)
-    if len(members) < 3:
+    if len(members) < (3 if plan.test else 2):
         raise DataError(
             f"The data has {len(members)} groups ({plan.column or table.series}) with a known target. "
             f"A split by group needs at least 3: one each for train, validation and test. "
@@ -102,6 +113,8 @@ def divide_groups(table: Table, plan: SplitPlan) -> tuple[Int8Array, list[str]]:
     total = left.total()
     parts = np.array([-1 if label is None else TRAIN for label in labels], dtype=np.int8)
     for part, share in ((TEST, plan.test), (VALIDATION, plan.validation)):
+        if not share:
+            continue
         wanted, taken = count_of(total, share), 0
         for group in order:
             classes = Counter(label for index in members[group] if (label := labels[index]) is not None)
@@ -117,6 +130,9 @@ def divide_groups(table: Table, plan: SplitPlan) -> tuple[Int8Array, list[str]]:
 def _group_of_each(table: Table, column: str | None) -> list[str]:
     if column is None:
         return series_ids(table)
+    known_groups = groups_of(table) if column == group_column(table) else None
+    if known_groups is not None:
+        return known_groups
     if column in table.sequences.columns:
         return [str(value) for value in table.sequences[column].to_list()]
     if column not in table.steps.columns:

@@ -19,7 +19,8 @@ class Wishes:
 
     time: the time column, or the columns that make it, such as ("year", "month", "day", "hour").
     kinds: column → kind. missing: one policy for all columns, or column → policy. constant: what `constant` fills with.
-    layout, variable, value: see `DataPlan`. labels: the source of the labels table, written into the plan.
+    group: whom a sequence belongs to. layout, variable, value: see `DataPlan`. labels: the source of the labels table, written
+    into the plan.
     """
 
     task: TaskName | None = None
@@ -35,6 +36,7 @@ class Wishes:
     layout: Literal["steps", "sequences", "long"] | None = None
     labels: str | None = None
     split_column: str | None = None
+    group: str | None = None
     variable: str | None = None
     value: str | None = None
 
@@ -44,6 +46,7 @@ class Wishes:
         single = [
             ("series", self.series),
             ("split-column", self.split_column),
+            ("group", self.group),
             ("variable", self.variable),
             ("value", self.value),
         ]

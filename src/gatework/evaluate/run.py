@@ -1,6 +1,7 @@
 """One trained model on one part of the data: predictions, metrics with intervals beside the baselines, a verdict in words."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,10 +12,12 @@ import torch
 
 from gatework.data.bundled import unit_of
 from gatework.data.dataset import Dataset, Source, open_dataset, open_other, own_data, rows_in_common
+from gatework.data.groups import groups_of
 from gatework.data.samples import Batch
 from gatework.data.step_samples import StepSamples
 from gatework.errors import ConfigError, RunError
 from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_units, sequence_units, step_units
+from gatework.evaluate.elsewhere import beside_test, suffix_of
 from gatework.evaluate.partial import gains_over_baselines, partial_notes
 from gatework.evaluate.verdict import verdict
 from gatework.model import SequenceModel, TrainedModel, load_trained
@@ -34,7 +37,11 @@ def evaluate_run(
     *,
     classical: bool = False,
 ) -> Evaluation:
-    """Judge a trained run on its test part (or another one) and write evaluation.json and predictions.parquet.
+    """Judge a trained run on its test part and write evaluation.json and predictions.parquet; or on something else.
+
+    The scores of another part or of other data stand beside those of the test part, in evaluation-NAME.json and
+    predictions-NAME.parquet.
+    Calibration and threshold of the run are applied as they are.
 
     data: the run's own data, when it was a frame in memory or has moved; or other data of the same form: then all of it is judged
         (part "new"), and the baselines still learn from the run's own training part.
@@ -54,11 +61,14 @@ def evaluate_run(
     judged = predict_and_judge(trained, own, other or own, "new" if other else part, classical=classical)
     notes = (*judged.evaluation.notes, *trained_on_note(own, other)) if other else judged.evaluation.notes
     evaluation = judged.evaluation.model_copy(update={"model_sha256": sha256, "notes": notes})
-    write_scores(folder, evaluation, judged.predictions)
+    suffix = suffix_of(part, data if other else None)
+    if other is not None:
+        evaluation = beside_test(folder, evaluation)
+    names = write_scores(folder, evaluation, judged.predictions, suffix)
     folder.update_manifest(
         status="evaluated",
         wall_time_s={"evaluate": round(time.perf_counter() - started, 3)},
-        files={name: file_sha256(folder.file(name)) for name in ("evaluation.json", "predictions.parquet")},
+        files={name: file_sha256(folder.file(name)) for name in names},
     )
     return evaluation
 
@@ -79,15 +89,18 @@ def predict_and_judge(
     judged = trained.task.samples(other.prepared, other.split, "test" if part == "new" else part)
     outputs = network_outputs(trained.network, judged)
     model = Answer(model_name(trained.plan), describe(trained.plan), trained.task.decode(outputs, trained.preparation))
-    evaluation, resampled = judge(trained, own, judged, model, part, classical=classical)
+    groups = groups_of(other.table)
+    evaluation, resampled = judge(trained, own, judged, model, part, classical=classical, groups=groups)
     return Judged(evaluation, resampled, trained.task.predictions(other.prepared, judged, model.values))
 
 
-def write_scores(folder: RunFolder, evaluation: Evaluation, predictions: pl.DataFrame) -> None:
-    """evaluation.json and predictions.parquet."""
-    folder.write("evaluation.json", evaluation)
-    with atomic_write(folder.file("predictions.parquet")) as temporary:
+def write_scores(folder: RunFolder, evaluation: Evaluation, predictions: pl.DataFrame, suffix: str = "") -> tuple[str, str]:
+    """evaluation.json and predictions.parquet, or beside them those with a suffix; the names."""
+    names = (f"evaluation{suffix}.json", f"predictions{suffix}.parquet")
+    folder.write(names[0], evaluation)
+    with atomic_write(folder.file(names[1])) as temporary:
         predictions.write_parquet(temporary, compression="zstd")
+    return names
 
 
 def open_both(folder: RunFolder, data: Source | None, labels: Source | None = None) -> tuple[Dataset, Dataset | None]:
@@ -150,9 +163,19 @@ def describe(plan: Plan) -> str:
 
 
 def judge(
-    trained: TrainedModel, own: Dataset, judged: Samples, model: Answer, part: Part | Literal["new"], *, classical: bool = False
+    trained: TrainedModel,
+    own: Dataset,
+    judged: Samples,
+    model: Answer,
+    part: Part | Literal["new"],
+    *,
+    classical: bool = False,
+    groups: Sequence[str] | None = None,
 ) -> tuple[Evaluation, tuple[Resampled, ...]]:
-    """The table, its verdict and the figures' numbers; and the draws of each row. own: the data that the run was trained on."""
+    """The table, its verdict and the figures' numbers; and the draws of each row.
+
+    own: the data that the run was trained on. groups: of each sequence of the judged table, where they are known.
+    """
     task, plan = trained.task, trained.plan
     case = Case(
         preparation=trained.preparation,
@@ -163,7 +186,8 @@ def judge(
         target_units=tuple(unit_of(plan.data.sources, name) for name in own.prepared.target_names),
     )
     answers = [model, *task.baselines(case), *(task.classical_baselines(case) if classical else ())]
-    units = draw_units(task, case, plan)
+    check_top(plan, judged)
+    units = draw_units(task, case, plan) if groups is None else group_units(case, groups, plan)
     resampled = [bootstrap(measured, units.index, seed=SEED) for measured in task.measure(case, answers)]
     rows = score_rows(answers, resampled)
     metrics = resampled[0].metrics
@@ -186,6 +210,23 @@ def judge(
         ),
     )
     return evaluation, tuple(resampled)
+
+
+def check_top(plan: Plan, judged: Samples) -> None:
+    """ConfigError when precision at k asks for more samples than there are."""
+    top = plan.decision.top
+    if top is not None and top > len(judged):
+        raise ConfigError(
+            f"precision_at is {top}, and the part that is judged has {len(judged)} sequences. Expected at most so many. "
+            f"Train with a smaller --precision-at, or judge more data."
+        )
+
+
+def group_units(case: Case, groups: Sequence[str], plan: Plan) -> Units:
+    """Whole groups: sequences of one patient or client are alike, so that more of them say less than more of others would."""
+    group = np.unique(np.asarray(groups), return_inverse=True)[1][case.judged.prepared.sequences]
+    column = next(field.name for field in plan.data.fields if field.role == "group")
+    return sequence_units(group[case.judged.sequence].astype(np.int64), f"values of '{column}'")
 
 
 def draw_units(task: Task, case: Case, plan: Plan) -> Units:

@@ -95,11 +95,13 @@ def _others(model: ScoreRow, baselines: Sequence[ScoreRow], best: ScoreRow, gain
 
 
 def _dominant_class(lead: MetricInfo, rows: Sequence[ScoreRow]) -> tuple[str, ...]:
-    guess = max((row.scores[lead.name].value or 0.0 for row in rows if "majority" in row.name.casefold()), default=0.0)
-    if lead.name != "accuracy" or guess < DOMINANT_SHARE:
+    guessing = [row.scores["accuracy"] for row in rows if "majority" in row.name.casefold() and "accuracy" in row.scores]
+    guess = max((score.value or 0.0 for score in guessing), default=0.0)
+    if guess < DOMINANT_SHARE:
         return ()
     sentence = f"Always answering the most frequent class is already right {guess * 100:.1f} % of the time"
-    return (f"{sentence}, so accuracy says little here; judge by macro-F1 and AUROC.",)
+    instead = "judge by macro-F1 and AUROC" if lead.name == "accuracy" else f"the table is led by {lead.name}"
+    return (f"{sentence}, so accuracy says little here; {instead}.",)
 
 
 def _size(gain: float, lead: MetricInfo) -> str:

@@ -5,6 +5,7 @@
     prepare.json        (data.prepare)  scales and categories, fitted on training rows only
     model.safetensors   (model)         the best weights
     checkpoint.safetensors  (train)     all that a killed training needs to go on
+    decision.json       Decision        of a classification: calibration and threshold, fitted on the validation part
     history.jsonl       HistoryRow      one line per epoch
     evaluation.json     Evaluation      metrics with intervals beside the baselines, and the numbers of the figures
     predictions.parquet (evaluate)      every test prediction, with time stamps
@@ -27,6 +28,7 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from gatework.errors import RunError
+from gatework.runs.decision import Decision, DecisionPlan
 from gatework.runs.evaluation import Evaluation, IntervalScores, MetricInfo, Score, ScoreRow, UncertaintyScores, leaderboard
 from gatework.runs.figures import (
     AnyFigure,
@@ -64,6 +66,8 @@ __all__ = [
     "Curve",
     "CurvesFigure",
     "DataPlan",
+    "Decision",
+    "DecisionPlan",
     "DecoderName",
     "DotsFigure",
     "Evaluation",
@@ -104,7 +108,7 @@ class FieldPlan(Record):
 
     name: str
     kind: Literal["numeric", "categorical", "boolean", "timestamp"]
-    role: Literal["target", "past", "known_future", "static", "series", "time", "split", "ignored"]
+    role: Literal["target", "past", "known_future", "static", "series", "time", "split", "group", "ignored"]
     missing: Literal["previous", "linear", "mean", "constant", "mask", "drop"] = "previous"
     constant: float = 0.0
 
@@ -180,7 +184,10 @@ class TrainingPlan(Record):
 
     epochs: at most so many. epoch_samples: samples drawn for one epoch, without repetition; 0 for all of them.
     learning_rate: the peak of the schedule. clip_norm: the largest gradient norm let through. patience: epochs without a better
-    validation loss before stopping. loss: what a forecast is trained on; None: the mean absolute error.
+    validation loss before stopping. loss: what is trained on; None: the mean absolute error of a forecast, the cross-entropy of
+    classes. focal_gamma: how much focal loss turns away from what is right already. class_weights: what a sequence of each class
+    counts in the loss; `balanced`: inversely to its frequency in the training part. refit: trained anew on the training and the
+    validation part together, for as many epochs as the first training needed.
     minutes: a limit on the training time; None for none.
     augment: how strongly training batches are varied, by name; see `train.augment`.
     init_from: the folder of the run whose weights the training started from, empty for none; init_sha256: those weights.
@@ -195,6 +202,9 @@ class TrainingPlan(Record):
     clip_norm: float = 1.0
     patience: int = 6
     loss: LossName | None = None
+    focal_gamma: float = 2.0
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    refit: bool = False
     minutes: float | None = None
     seed: int = 0
     augment: dict[str, float] = {}
@@ -218,6 +228,7 @@ class Plan(Record):
     split: SplitPlan
     model: ModelPlan = ModelPlan()
     training: TrainingPlan = TrainingPlan()
+    decision: DecisionPlan = DecisionPlan()
     horizon: int = 0
     window: int = 0
     piece: int = 0

@@ -1,6 +1,7 @@
 """WHAT is asked: one file per task, one list that the command line, the docs and the tests loop over."""
 
-from gatework.runs import Plan
+from gatework.runs import Plan, RunFolder
+from gatework.runs.decision import DECISION, Decision
 from gatework.tasks.classify import Classify
 from gatework.tasks.classify_steps import ClassifySteps
 from gatework.tasks.forecast import Forecast
@@ -19,12 +20,13 @@ TASKS: dict[str, type[Task]] = {
 __all__ = ["TASKS", "Classify", "ClassifySteps", "Forecast", "Regress", "RegressSteps", "Task", "planned_task"]
 
 
-def planned_task(plan: Plan) -> Task:
-    """The task that a plan asks for."""
+def planned_task(plan: Plan, folder: RunFolder | None = None) -> Task:
+    """The task that a plan asks for; folder: of a trained run, whose decision.json is then part of the task."""
     if plan.data.task == "forecast":
         return Forecast(plan.horizon, plan.window, plan.model, plan.period, plan.training.loss)
     if plan.data.task == "classify":
-        return Classify(plan.model.pooling)
+        fitted = folder.read(DECISION, Decision) if folder is not None and folder.has(DECISION) else None
+        return Classify.planned(plan, fitted)
     if plan.data.task == "classify_steps":
         return ClassifySteps(plan.window, plan.piece)
     if plan.data.task == "regress_steps":

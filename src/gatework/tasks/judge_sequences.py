@@ -10,8 +10,17 @@ from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples, SequenceSamples
 from gatework.data.step_samples import StepSamples
 from gatework.runs import Figure, MatrixFigure, ScatterFigure
+from gatework.runs.decision import DecisionPlan
 from gatework.tasks.baselines import logistic_on_summary, majority_class, mean_target, ridge_on_summary, summary_features
-from gatework.tasks.metrics import Measured, confusion_counts, measure_classes, measure_regression, reliability
+from gatework.tasks.decide import Rule, fit_rule
+from gatework.tasks.metrics import (
+    ClassScoring,
+    Measured,
+    confusion_counts,
+    measure_classes,
+    measure_regression,
+    reliability,
+)
 from gatework.tasks.metrics.scores import Array
 from gatework.tasks.task import Answer, Case
 
@@ -49,23 +58,51 @@ def summary_of(prepared: Prepared) -> Array:
     return np.concatenate([features, prepared.static], axis=1)
 
 
-def class_baselines(case: Case) -> list[Answer]:
-    """The most frequent class, and a linear model on summary features."""
+def class_baselines(case: Case, wishes: DecisionPlan | None = None) -> list[Answer]:
+    """The most frequent class, and a linear model on summary features.
+
+    wishes: how decisions are to be made; the rule of each baseline is fitted on the training part.
+    """
     train, judged = samples_of(case)
     classes = train.prepared.targets[train.sequence].astype(np.int64)
-    number = len(train.prepared.classes)
-    answers = [
-        Answer("majority class", "The class frequencies of the training part.", majority_class(classes, len(judged), number))
+    names = train.prepared.classes
+
+    def answer(name: str, words: str, seen_values: Array, values: Array) -> Answer:
+        if wishes is None:
+            return Answer(name, words, values)
+        rule, _ = fit_rule(wishes, names, classes, seen_values)
+        return Answer(name, words, values, rule.decide(values))
+
+    frequencies = majority_class(classes, 1, len(names))
+    words = "The class frequencies of the training part."
+    found = [
+        answer("majority class", words, frequencies.repeat(len(train), axis=0), frequencies.repeat(len(judged), axis=0)),
     ]
     seen, asked = summaries(case)
-    linear = logistic_on_summary(seen, classes, number)
-    return [*answers, Answer("linear on summaries", linear.description, linear.predict(asked))] if linear else answers
+    linear = logistic_on_summary(seen, classes, len(names))
+    if linear:
+        found.append(answer("linear on summaries", linear.description, linear.predict(seen), linear.predict(asked)))
+    return found
 
 
-def class_errors(case: Case, answers: list[Answer]) -> list[Measured]:
-    """The errors of each answer's probabilities."""
+def class_counts(case: Case) -> list[int]:
+    """How many training samples each class has."""
+    train, _ = samples_of(case)
+    known = train.prepared.targets[train.sequence].astype(np.int64)
+    return [int(count) for count in np.bincount(known[known >= 0], minlength=len(train.prepared.classes))]
+
+
+def class_errors(
+    case: Case, answers: list[Answer], scoring: ClassScoring | None = None, rule: Rule | None = None
+) -> list[Measured]:
+    """The errors of each answer's probabilities, and of its decisions; rule: the model's, None for the most probable class."""
     truth = true_classes(case)
-    return [measure_classes(truth, answer.values) for answer in answers]
+    return [measure_classes(truth, answer.values, scoring, decided_of(answer, rule)) for answer in answers]
+
+
+def decided_of(answer: Answer, rule: Rule | None) -> np.ndarray:
+    """(n,) the class that an answer decides for: its own decisions, or else those of the rule."""
+    return (rule or Rule()).decide(answer.values) if answer.decided is None else answer.decided
 
 
 def true_classes(case: Case) -> np.ndarray:
@@ -74,17 +111,17 @@ def true_classes(case: Case) -> np.ndarray:
     return truth
 
 
-def class_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
+def class_figures(case: Case, answers: list[Answer], rule: Rule | None = None) -> tuple[Figure, ...]:
     """The confusion matrix and the calibration of the model."""
     truth, model = true_classes(case), answers[0]
-    counts = confusion_counts(truth, model.values)
+    counts = confusion_counts(truth, model.values, decided_of(model, rule))
     confidence, right, number = reliability(truth, model.values)
     names = tuple(case.judged.prepared.classes)
     return (
         MatrixFigure(
             name="confusion",
             title="Which class is taken for which",
-            caption=f"Rows: the true class; columns: the predicted one; counts of {noun_of(case)}.",
+            caption=f"Rows: the true class; columns: the decision; counts of {noun_of(case)}.",
             row_labels=names,
             column_labels=names,
             values=tuple(tuple(float(cell) for cell in row) for row in counts),
@@ -103,10 +140,17 @@ def class_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
     )
 
 
-def class_predictions(prepared: Prepared, samples: SequenceSamples, values: np.ndarray) -> pl.DataFrame:
-    """One row per sequence: series, truth (null when unknown), prediction, confidence, and the probability of every class."""
+def class_predictions(prepared: Prepared, samples: SequenceSamples, values: np.ndarray, rule: Rule | None = None) -> pl.DataFrame:
+    """One row per sequence: series, truth (null when unknown), prediction, confidence, and the probability of every class.
+
+    With a rule also its decision, which the most probable class need not be.
+    """
     ids = pl.Series("series", prepared.ids, dtype=pl.String).gather(samples.sequence)
-    return pl.DataFrame([ids, *class_columns(prepared, samples.place, values)])
+    columns = class_columns(prepared, samples.place, values)
+    if rule is None:
+        return pl.DataFrame([ids, *columns])
+    decision = pl.Series(prepared.classes, dtype=pl.String).gather(rule.decide(values)).alias("decision")
+    return pl.DataFrame([ids, *columns[:3], decision, *columns[3:]])
 
 
 def class_columns(prepared: Prepared, place: np.ndarray, values: np.ndarray) -> list[pl.Series]:

@@ -86,12 +86,14 @@ class Answer:
     """What the model or a baseline says of the judged samples, decoded (see `Task.decode`), and how it came to it.
 
     answered: (n,) bool, the samples that it says something of; None: of all.
+    decided: (n,) the class that a baseline decides for, where decisions were asked for; None: by the rule of the task.
     """
 
     name: str
     description: str
     values: np.ndarray
     answered: np.ndarray | None = None
+    decided: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

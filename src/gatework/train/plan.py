@@ -6,9 +6,10 @@ import polars as pl
 from gatework.data.order import skips_weekends
 from gatework.data.table import Table
 from gatework.errors import ConfigError
-from gatework.runs import STEP_TASKS, DataPlan, ModelPlan, Plan, PoolingName, SplitPlan, TaskName, TrainingPlan
+from gatework.runs import STEP_TASKS, DataPlan, DecisionPlan, ModelPlan, Plan, PoolingName, SplitPlan, TaskName, TrainingPlan
 from gatework.train.augment import augment_strengths
 from gatework.train.choices import Choices, dashed
+from gatework.train.plan_classes import check_class_options, plan_decision
 from gatework.train.plan_forecast import plan_forecaster, plan_lengths
 from gatework.train.plan_start import from_start, lengths_like, plan_start, rate_after
 from gatework.train.plan_steps import num_pieces, plan_pieces, split_of_steps
@@ -16,7 +17,7 @@ from gatework.train.request import Request
 
 HOUR_S, DAY_S = 3600.0, 86400.0
 FORECASTS_ONLY = (
-    "horizon", "window", "known_future", "season", "segment", "normalise", "decoder", "channels", "linear_steps", "loss",
+    "horizon", "window", "known_future", "season", "segment", "normalise", "decoder", "channels", "linear_steps",
 )  # fmt: skip
 """Options that mean nothing to a task without a horizon."""
 
@@ -32,6 +33,7 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     """The plan of one training. reasons: what reading the data already inferred. Raises ConfigError for impossible wishes."""
     check_numbers(request)
     check_options_of_task(request, data.task)
+    check_class_options(request, data.task)
     choices = Choices(dict(reasons))
     start = plan_start(request, data)
     if start is not None:
@@ -54,11 +56,13 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     training = training.model_copy(update={"augment": augment_strengths(request.augment, data.task)})
     if start is not None:
         model, training = from_start(model, training, request, start, choices)
+    decision = plan_decision(request, table, choices.reasons) if data.task == "classify" else DecisionPlan()
     return Plan(
         data=data,
         split=split,
         model=model,
         training=training,
+        decision=decision,
         horizon=horizon,
         window=window,
         piece=piece,
@@ -126,6 +130,15 @@ def plan_split(request: Request, data: DataPlan, table: Table, choices: Choices)
     if column is not None:
         choices.reasons["split"] = f"column '{column}': it says which part each row belongs to"
         return SplitPlan(kind="column", column=column, **shares)  # type: ignore[arg-type]
+    group = next((item.name for item in data.fields if item.role == "group"), None)
+    if group is not None and data.task != "forecast":
+        if request.split_by not in (None, "group"):
+            raise ConfigError(
+                f"--group is '{group}' and --split-by is {request.split_by}, which would divide what belongs to one {group}. "
+                f"Expected --split-by group, or none. Leave --split-by out."
+            )
+        choices.reasons["split"] = f"group: every '{group}' is in one part only"
+        return SplitPlan(kind="group", column=group, **shares)  # type: ignore[arg-type]
     inferred, why = {
         "forecast": ("time", "a forecast is judged on what comes after its training data"),
         "classify": ("stratified", "every class is in every part, whole sequences only"),
@@ -224,6 +237,16 @@ def plan_training(request: Request, task: TaskName, num_samples: int, choices: C
         clip_norm=request.clip_norm,
         patience=patience,  # type: ignore[arg-type]
         loss=request.loss,
+        focal_gamma=request.focal_gamma,
+        class_weights=request.class_weights or "none",
+        refit=plan_refit(request, task, num_samples, choices),
         minutes=request.minutes,
         seed=request.seed,
     )
+
+
+def plan_refit(request: Request, task: TaskName, num_samples: int, choices: Choices) -> bool:
+    """Whether the validation part is trained on in the end."""
+    few = task in ("classify", "regress") and num_samples < SMALL_DATA
+    why = "every sequence counts, so the validation part is trained on in the end" if few else "the validation part stays apart"
+    return bool(choices.pick("refit", request.refit, few, why))

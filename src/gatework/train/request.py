@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import field_validator
 
 from gatework.runs import DecoderName, LossName, Normalisation, PoolingName, Record, TaskName
+from gatework.runs.decision import CalibrationName
 
 MissingPolicy = Literal["previous", "linear", "mean", "constant", "mask", "drop"]
 KindName = Literal["numeric", "categorical", "boolean", "timestamp"]
@@ -29,7 +30,12 @@ class Request(Record):
     season: steps of one season. segment: steps that are one input of the recurrence. normalise: what is taken off each window's
     targets: "none", "last", "mean", "standard", "scale" or "season". decoder: "direct", "position", "sequence" or "recursive".
     channels: several targets "together" or "apart". linear_steps: the last steps that are also read linearly. loss: "mae", "mse",
-    "huber" or "mase".
+    "huber" or "mase" of a forecast, "cross-entropy" or "focal" of classes. focal_gamma: of the focal loss.
+    class_weights: "balanced", or a number per class. calibration: "none", "temperature" or "platt". cost: of a FALSE_ALARM and a
+    MISS of the positive class, or of missing each class. positive: of two classes, the one that is looked for. min_sensitivity,
+    min_precision: a threshold that reaches so much. precision_at: the k of precision at k.
+    group: a column that says whom a sequence belongs to (patient, client): nobody is in two parts, and intervals draw whole
+    groups. refit: train anew on training and validation part together once the number of epochs is known.
     augment: how training batches are varied: "jitter", "scale", "warp", "mixup", with a strength ("jitter=0.05") or without.
     zoneout, input_dropout: more guards against overfitting, each a share: of states that are kept, of inputs left out.
     init_from: a run folder whose weights the training starts from. freeze: then only what is not recurrent learns.
@@ -85,6 +91,16 @@ class Request(Record):
     init_from: str | None = None
     freeze: bool | None = None
     keep_scales: bool | None = None
+    focal_gamma: float = 2.0
+    class_weights: Literal["balanced", "none"] | dict[str, float] | None = None
+    calibration: CalibrationName | None = None
+    cost: dict[str, float] = {}  # noqa: RUF012 - as above
+    positive: str | None = None
+    min_sensitivity: float | None = None
+    min_precision: float | None = None
+    precision_at: int | None = None
+    group: str | None = None
+    refit: bool | None = None
 
     @field_validator("task", mode="before")
     @classmethod

@@ -19,18 +19,21 @@ from gatework.data.split import PARTS, Split, make_split
 from gatework.data.table import Table
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
-from gatework.model import WEIGHTS, build_model, save_trained, sizes_for
+from gatework.model import WEIGHTS, SequenceModel, build_model, save_trained, sizes_for
 from gatework.runs import DataPlan, Manifest, Plan, RunFolder, file_sha256
+from gatework.runs.decision import DECISION
 from gatework.tasks import planned_task
 from gatework.tasks.task import Samples
 from gatework.train.augment import Augmenter, Columns
-from gatework.train.checkpoint import CHECKPOINT
+from gatework.train.checkpoint import CHECKPOINT, Checkpoint
+from gatework.train.decision import fit_decision, with_class_weights
 from gatework.train.loop import Training
 from gatework.train.plan import make_plan
+from gatework.train.refit import joined, refit_folder, refit_plan
 from gatework.train.request import Request
 from gatework.train.start import read_start, take_over
 from gatework.train.warn import warnings_in_words
-from gatework.train.watch import Watch, default_watch
+from gatework.train.watch import Silent, Watch, default_watch
 
 
 def plan_run(source: Source, request: Request) -> tuple[Plan, Dataset]:
@@ -113,6 +116,7 @@ def wishes(request: Request, part_column: str | None) -> Wishes:
         constant=request.constant,
         layout=request.layout,
         split_column=request.split_column or part_column,
+        group=request.group,
         variable=request.variable,
         value=request.value,
     )
@@ -180,10 +184,14 @@ def train_planned(plan: Plan, dataset: Dataset, folder: RunFolder, watch: Watch,
     return finish(plan, dataset, training, folder, started)
 
 
-def make_training(plan: Plan, dataset: Dataset, folder: RunFolder, watch: Watch) -> Training:
-    """A network and its training, at the beginning. Weights of another run are taken over unless the folder has newer ones."""
+def make_training(plan: Plan, dataset: Dataset, folder: RunFolder, watch: Watch, learned: Split | None = None) -> Training:
+    """A network and its training, at the beginning. Weights of another run are taken over unless the folder has newer ones.
+
+    learned: the split whose train part is learned from, where it is not the dataset's own.
+    """
     task, sizes = planned_task(plan), sizes_for(plan, dataset.prepared)
-    train = task.samples(dataset.prepared, dataset.split, "train")
+    train = task.samples(dataset.prepared, learned or dataset.split, "train")
+    task = with_class_weights(task, plan.training, train)
     validation = task.samples(dataset.prepared, dataset.split, "validation")
     network = build_model(plan, sizes, task, plan.training.seed)
     notes: tuple[str, ...] = ()
@@ -224,8 +232,12 @@ def write_plan(plan: Plan, dataset: Dataset, folder: RunFolder, command: str) ->
 def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, started: float) -> RunFolder:
     """Train to the end and write what came out."""
     progress = training.run()
-    save_trained(folder, training.network, sizes_for(plan, dataset.prepared))
-    warned = warnings_in_words(plan, progress.history)
+    decision = fit_decision(plan, training.network, training.task, training.validation, dataset.preparation)
+    if decision is not None:
+        folder.write(DECISION, decision)
+    network = refitted(plan, dataset, training, folder) if plan.training.refit else training.network
+    save_trained(folder, network, sizes_for(plan, dataset.prepared))
+    warned = (*warnings_in_words(plan, progress.history), *(decision.notes if decision else ()))
     for sentence in warned:
         training.watch.note(sentence)
     manifest = folder.read("run.json", Manifest)
@@ -237,6 +249,20 @@ def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, 
         notes=(*manifest.notes, *training.notes, *warned),
     )
     return folder
+
+
+def refitted(plan: Plan, dataset: Dataset, first: Training, folder: RunFolder) -> SequenceModel:
+    """The network of a second training, on the training and the validation part; see `train.refit`."""
+    best = first.progress.best
+    assert best is not None
+    first.watch.note(f"Training anew on the training and the validation part, {best.epoch} epochs.")
+    inner = refit_folder(folder)
+    training = make_training(refit_plan(plan, best.epoch), dataset, inner, Silent(), joined(dataset.split))
+    training.resume()
+    training.run()
+    # the last weights: without a validation part of its own there is no best epoch
+    training.network.load_state_dict(Checkpoint.load(inner.file(CHECKPOINT)).network)
+    return training.network
 
 
 def new_folder(out: Path | str | None, source: Source, data: DataPlan) -> RunFolder:

@@ -15,6 +15,7 @@ ROLES = {
     "series": "names the series",
     "time": "orders the steps",
     "split": "names the part",
+    "group": "whom a series belongs to",
     "ignored": "not used",
 }
 MISSING = {
@@ -92,7 +93,7 @@ def _columns(material: Material, glossary: Glossary) -> Html:
 
 
 def _column(field: FieldPlan, glossary: Glossary) -> Html:
-    fills = field.role not in ("series", "time", "split")
+    fills = field.role not in ("series", "time", "split", "group")
     missing = f"constant {field.constant:g}" if field.missing == "constant" else MISSING.get(field.missing, field.missing)
     return element(
         "tr",

@@ -5,14 +5,8 @@ sums per sample (NaN or −1 truths left out), and `evaluate.bootstrap` turns th
 the values alone. Where a metric is not defined (R² of a constant, AUROC of one class) its value is None.
 """
 
-from gatework.tasks.metrics.classes import (
-    CLASSIFICATION_METRICS,
-    NUM_CALIBRATION_BINS,
-    ClassErrors,
-    confusion_counts,
-    measure_classes,
-    reliability,
-)
+from gatework.tasks.metrics.class_metrics import CLASSIFICATION_METRICS, ClassScoring, scoring_for
+from gatework.tasks.metrics.classes import ClassErrors, confusion_counts, measure_classes
 from gatework.tasks.metrics.copying import follows, moved_from
 from gatework.tasks.metrics.intervals import interval_scores, quantile_loss
 from gatework.tasks.metrics.numbers import (
@@ -25,6 +19,7 @@ from gatework.tasks.metrics.numbers import (
     measure_regression,
     seasonal_scale,
 )
+from gatework.tasks.metrics.reliability import NUM_CALIBRATION_BINS, reliability
 from gatework.tasks.metrics.scores import Measured, Metric, point_values
 
 __all__ = [
@@ -33,6 +28,7 @@ __all__ = [
     "NUM_CALIBRATION_BINS",
     "REGRESSION_METRICS",
     "ClassErrors",
+    "ClassScoring",
     "Measured",
     "Metric",
     "NumberErrors",
@@ -48,5 +44,6 @@ __all__ = [
     "point_values",
     "quantile_loss",
     "reliability",
+    "scoring_for",
     "seasonal_scale",
 ]
