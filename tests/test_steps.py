@@ -359,6 +359,32 @@ def test_new_data_gets_an_answer_for_every_row_and_the_same_as_in_the_test(run):
     np.testing.assert_allclose(both["probability on"], both["probability on new"], atol=1e-6)  # float32, another batch
 
 
+@pytest.mark.parametrize("kind", ["categorical", "numeric"])
+def test_answers_row_by_row_are_those_of_the_whole_table(tmp_path: Path, kind):
+    frame = frame_of([70, 40, 50], kind=kind).with_columns(pl.lit(3.0).alias("z"))
+    task = "classify_steps" if kind == "categorical" else "regress_steps"
+    request = Request(target="state", task=task, hidden_size=6, epochs=1, window=10, kinds={"z": "numeric"})
+    predictor = load(trained(frame, request, tmp_path / "run"))
+    new = frame_of([55], seed=3).with_columns(pl.lit(2.0).alias("z"))
+    gaps = new.with_columns(pl.when(pl.int_range(pl.len()) % 7 == 3).then(None).otherwise(pl.col("x")).alias("x"))
+    whole = predictor.predict(gaps.drop("state")).frame
+    expected = whole.select("probability off", "probability on") if kind == "categorical" else whole.select("prediction")
+    stream = predictor.stream({"z": 2.0})
+    assert stream.piece == 16  # several pieces
+    found = [stream.update({name: row[name] for name in stream.columns}) for row in gaps.iter_rows(named=True)]
+    np.testing.assert_allclose(np.array(found), expected.to_numpy(), atol=1e-6)  # float32
+
+
+def test_a_stream_needs_the_attributes_and_a_network_that_reads_forwards(run, tmp_path: Path):
+    frame = frame_of(LENGTHS).join(pl.DataFrame({"site": [f"s{i}" for i in range(20)], "z": np.arange(20.0)}), on="site")
+    with_attribute = trained(frame, QUICK.model_copy(update={"epochs": 1}), tmp_path / "attribute")
+    assert "'z' is not among them" in refusal(lambda: load(with_attribute).stream())
+    with pytest.raises(DataError, match="'x' is not among them"):
+        load(run).stream().update({"y": 1.0})
+    both = trained(frame_of(LENGTHS), QUICK.model_copy(update={"bidirectional": True, "epochs": 1}), tmp_path / "both")
+    assert "reads ahead" in refusal(lambda: load(both).stream(), ConfigError)
+
+
 def test_the_report_speaks_of_steps(run):
     text = write_report(run).read_text(encoding="utf-8")
     assert "Classifying state at each step" in text

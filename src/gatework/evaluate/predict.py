@@ -1,11 +1,13 @@
 """A trained model on new data: the next steps of every series, or an answer for every sequence or step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from gatework.data.dataset import Source, read_rows
+from gatework.data.encode_row import Value
 from gatework.data.future import append_horizon
 from gatework.data.labels import labels_to_predict
 from gatework.data.layout import build_table
@@ -15,6 +17,7 @@ from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
 from gatework.errors import ConfigError
 from gatework.evaluate.live import LiveForecast
+from gatework.evaluate.live_steps import LiveSteps
 from gatework.evaluate.run import cut_note, network_outputs
 from gatework.model import TrainedModel, load_trained
 from gatework.runs import RunFolder
@@ -112,6 +115,14 @@ class Predictor:
                 f"Give the rows of one, and make one live forecast for each series."
             )
         return LiveForecast(self.trained, self.trained.preparation.apply(table, Split.all_test(table)))
+
+    def stream(self, static: Mapping[str, Value] | None = None) -> LiveSteps:
+        """An answer to each row of one series as it comes: `update(row)`, from the first row on.
+
+        static: the attributes of the series, where the model was trained with any.
+        Raises ConfigError where steps have no answers of their own or the network reads ahead; DataError for a lacking attribute.
+        """
+        return LiveSteps(self.trained, static or {})
 
 
 def whole_or_steps(task: Task, prepared: Prepared) -> SequenceSamples | StepSamples:
