@@ -128,6 +128,7 @@ class Preparation:
             rows=np.flatnonzero(rows),
             sequences=np.flatnonzero(sequences),
             target_zeros=tuple(float(fitted.scale.scale(np.zeros(1))[0]) for fitted in self._target_fields),
+            target_means=tuple(fitted.scale.fill for fitted in self._target_fields),
             notes=(*_dropped(rows, sequences), *(note for block in blocks.values() for note in block.notes), *target_notes),
         )
 

@@ -25,6 +25,7 @@ class Prepared:
     rows, sequences: int64, which row of `table.steps` and of `table.sequences` each step and each series was; shorter than the
         table when the policy `drop` left some out.
     target_zeros: where the zero of each target is on the model's scale; empty for classes.
+    target_means: the mean of each target over the training rows, in the units of the data; empty for classes.
     notes: what was filled, clipped or unknown, one sentence each.
     """
 
@@ -44,4 +45,5 @@ class Prepared:
     rows: npt.NDArray[np.int64]
     sequences: npt.NDArray[np.int64]
     target_zeros: tuple[float, ...] = ()
+    target_means: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ __all__ = ["TASKS", "Classify", "ClassifySteps", "Forecast", "Regress", "Regress
 def planned_task(plan: Plan, folder: RunFolder | None = None) -> Task:
     """The task that a plan asks for; folder: of a trained run, whose decision.json is then part of the task."""
     if plan.data.task == "forecast":
-        return Forecast(plan.horizon, plan.window, plan.model, plan.period, plan.training.loss)
+        return Forecast(plan.horizon, plan.window, plan.model, plan.period, plan.training.loss, plan.ranges)
     if plan.data.task == "classify":
         fitted = folder.read(DECISION, Decision) if folder is not None and folder.has(DECISION) else None
         return Classify.planned(plan, fitted)

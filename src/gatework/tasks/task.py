@@ -15,8 +15,13 @@ from gatework.data.samples import Batch, ForecastSamples, SequenceSamples
 from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
 from gatework.ragged import Ragged
-from gatework.runs import Figure, Part, TaskName
+from gatework.runs import Figure, Part, TaskName, UncertaintyScores
 from gatework.tasks.metrics import Measured
+from gatework.tasks.outputs.output import masked_mean
+from gatework.tasks.range_calibration import RangeCalibration
+from gatework.tasks.ranges import Ranges
+
+__all__ = ["Answer", "Case", "Entry", "Features", "Samples", "Sizes", "Task", "masked_mean"]
 
 Samples = ForecastSamples | SequenceSamples | StepSamples
 
@@ -44,7 +49,7 @@ class Sizes:
     """The sizes that an entry and a head are built for.
 
     target_columns: of a forecast: which inputs hold the history of each target. target_zeros: where the zero of each target's
-    data is on the model's scale.
+    data is on the model's scale. target_means: the mean of each over the training rows, in the units of the data.
     """
 
     input_size: int
@@ -54,6 +59,7 @@ class Sizes:
     num_classes: int
     target_columns: tuple[int, ...] = ()
     target_zeros: tuple[float, ...] = ()
+    target_means: tuple[float, ...] = ()
 
     def to_json(self) -> str:
         """As text, for the header of the weights."""
@@ -94,6 +100,7 @@ class Answer:
     values: np.ndarray
     answered: np.ndarray | None = None
     decided: np.ndarray | None = None
+    ranges: Ranges | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,20 @@ class Task(ABC):
     def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
         """The output of many samples in the user's units: predictions, or probabilities of the classes."""
 
+    def calibrate(self, output: np.ndarray, samples: Samples) -> RangeCalibration | None:
+        """What the errors on the validation part say about ranges; None for a task without ranges."""
+        return None
+
+    def ranges(
+        self, output: np.ndarray, samples: Samples, preparation: Preparation, calibration: RangeCalibration | None
+    ) -> Ranges | None:
+        """Between which values the truth will lie, in the units of the data; None for a task without ranges."""
+        return None
+
+    def range_scores(self, case: Case, answer: Answer) -> UncertaintyScores | None:
+        """How well an answer's ranges hold the truth; None without ranges."""
+        return None
+
     @abstractmethod
     def baselines(self, case: Case) -> list[Answer]:
         """What simple methods say of the judged samples, fitted on the training part."""
@@ -171,9 +192,3 @@ class Task(ABC):
     @abstractmethod
     def predictions(self, prepared: Prepared, samples: Samples, values: np.ndarray) -> pl.DataFrame:
         """Every prediction as a row with its series, time stamps and the truth where it is known."""
-
-
-def masked_mean(values: Tensor, observed: Tensor) -> Tensor:
-    """The mean of `values` where `observed`; 0 where nothing is observed. Never touches the rest, NaN included."""
-    kept = values.masked_fill(~observed, 0.0)
-    return kept.sum() / observed.sum().clamp(min=1)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from gatework.runs import DecoderName, LossName, Normalisation, PoolingName, Record, TaskName
+from gatework.runs import DecoderName, LossName, Normalisation, OutputName, PoolingName, RangeMethod, Record, TaskName
 from gatework.runs.decision import CalibrationName
 
 MissingPolicy = Literal["previous", "linear", "mean", "constant", "mask", "drop"]
@@ -40,6 +40,10 @@ class Request(Record):
     zoneout, input_dropout: more guards against overfitting, each a share: of states that are kept, of inputs left out.
     init_from: a run folder whose weights the training starts from. freeze: then only what is not recurrent learns.
     keep_scales: put the data on the scales of that run, not on its own.
+    output: what a forecast says of each value: "point", "quantiles", "gaussian", "student-t", "negative-binomial" or
+    "zero-inflated". intervals: the shares of truths that its ranges should hold, such as (0.8, 0.95). calibrate: how the errors
+    on the validation part correct them: "split", "adaptive" or "none". calibration_share: the later share of that part that is
+    kept for this alone.
     """
 
     target: str | tuple[str, ...] = ()
@@ -101,6 +105,10 @@ class Request(Record):
     precision_at: int | None = None
     group: str | None = None
     refit: bool | None = None
+    output: OutputName | None = None
+    intervals: tuple[float, ...] = ()
+    calibrate: RangeMethod | None = None
+    calibration_share: float | None = None
 
     @field_validator("task", mode="before")
     @classmethod
