@@ -21,6 +21,7 @@ from gatework.evaluate.live import LiveForecast
 from gatework.evaluate.run import cut_note
 from gatework.model import TrainedModel, load_trained, network_outputs
 from gatework.runs import RunFolder
+from gatework.runs.notebook import Shown
 from gatework.tasks import ClassifySteps, RegressSteps, Task
 from gatework.tasks.conformal import MEMORY, IntArray
 from gatework.tasks.forecast import Draw, Forecast
@@ -32,7 +33,7 @@ TRADING_WEEK = 5
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """frame: one row per predicted value (see `Task.predictions`). notes: what a reader must know about the data."""
 
     frame: pl.DataFrame

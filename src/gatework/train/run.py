@@ -11,6 +11,7 @@ import torch
 from gatework import __version__
 from gatework.data.dataset import Dataset, Source, fingerprint, open_dataset, source_names
 from gatework.data.layout import build_table
+from gatework.data.leaks import silent_series, suspected_leaks
 from gatework.data.prepare import Preparation
 from gatework.data.read import PART, read_frame, read_parts
 from gatework.data.recognise import recognise
@@ -71,7 +72,9 @@ def plan_table(source: Source, request: Request) -> tuple[Plan, Table]:
         }
     )
     table = build_table(frame, data, labels)
-    return make_plan(request, data, table, recognised.reasons), table
+    plan = make_plan(request, data, table, recognised.reasons)
+    leaks = (leak.warning for leak in suspected_leaks(table, plan.horizon))
+    return plan, replace(table, notes=(*table.notes, *silent_series(table), *leaks))
 
 
 def divide(plan: Plan, table: Table, split: Split) -> Dataset:
