@@ -81,10 +81,11 @@ def test_the_page_of_commands_lists_every_word_and_option_and_no_other(repositor
     listed = rows_of(sections["What is wanted"])
     switches = {f"{option.flag} / --no-{option.flag[2:]}": option for option in OPTIONS if option.form == "switch"}
     assert listed == {name: (option.text, option.default or "required") for name, option in (shared | switches).items()}
-    commands = command().commands
+    commands = dict(command().commands)
+    commands |= {f"study {name}": one for name, one in commands["study"].commands.items()}
     assert {name for name in sections if name.startswith("gatework ")} == {f"gatework {name}" for name in commands}
     for name, one in commands.items():
-        shared_names = {option.name for option in OPTIONS} if name in ("train", "look") else set()
+        shared_names = {option.name for option in OPTIONS} if name in ("train", "look") or name.startswith("study ") else set()
         own = [parameter for parameter in one.params if parameter.name not in shared_names | {"help"}]
         expected = {}
         for parameter in own:

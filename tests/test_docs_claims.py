@@ -83,7 +83,7 @@ def test_the_readme_lists_every_room_that_exists_and_no_other() -> None:
 @functools.cache
 def help_of(command: str) -> str:
     """What `gatework COMMAND --help` prints; '' is gatework itself."""
-    done = run_gatework([*filter(None, [command]), "--help"], REPOSITORY)
+    done = run_gatework([*command.split(), "--help"], REPOSITORY)
     assert done.returncode == 0, f"'gatework {command}' does not exist\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -95,7 +95,7 @@ def has_option(text: str, option: str) -> bool:
 def test_every_gatework_command_on_a_page_exists_with_its_options() -> None:
     wrong = []
     for where, words in gatework_commands():
-        command = "" if words[0].startswith("-") else words[0]
+        command = "" if words[0].startswith("-") else " ".join(words[: 2 if words[0] == "study" else 1])
         options = [word.partition("=")[0] for word in words if word.startswith("--")]
         wrong += [
             f"{where}: 'gatework {command}' has no {option}" for option in options if not has_option(help_of(command), option)
@@ -105,6 +105,7 @@ def test_every_gatework_command_on_a_page_exists_with_its_options() -> None:
 
 def test_every_option_in_the_prose_and_in_an_error_message_exists() -> None:
     commands_named = {words[0] for _, words in gatework_commands() if words[0].isalpha()}
+    commands_named |= {f"study {words[1]}" for _, words in gatework_commands() if words[0] == "study" and words[1:]}
     known = " ".join(help_of(command) for command in sorted(commands_named))
     wrong = []
     for page in PAGES:

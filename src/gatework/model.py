@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from gatework.data.samples import Batch
 from gatework.errors import RunError
 from gatework.layers import LockedDropout, Recurrent
 from gatework.ragged import Ragged
-from gatework.runs import SCHEMA_VERSION, Conformal, ModelPlan, Plan, RunFolder, atomic_write
+from gatework.runs import SCHEMA_VERSION, Conformal, ModelPlan, Plan, Record, RunFolder, atomic_write
 from gatework.tasks import Task, planned_task
+from gatework.tasks.ensemble import mean_of_members
 from gatework.tasks.range_calibration import RangeCalibration
 from gatework.tasks.task import Features, Samples, Sizes
 
 WEIGHTS = "model.safetensors"
+ENSEMBLE = "ensemble.json"
 CONFORMAL, ERRORS = "conformal.json", "conformal.safetensors"
 BATCH_SIZE = 512
 """Samples per batch without gradients: large enough to hide Python, small enough for the cache."""
@@ -165,6 +168,18 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, metadata
 
 
+class Ensemble(nn.Module):
+    """Several networks of one task. predict gives (n, members, …); see `tasks.ensemble.mean_of_members`."""
+
+    def __init__(self, members: Sequence[SequenceModel]):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Every member's output for a batch."""
+        return torch.stack([member.predict(batch) for member in self.members], dim=1)  # type: ignore[operator]
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """A model with everything that it needs to meet new data: plan, task, fitted preparation, weights.
@@ -175,11 +190,11 @@ class TrainedModel:
     plan: Plan
     task: Task
     preparation: Preparation
-    network: SequenceModel
+    network: SequenceModel | Ensemble
     calibration: RangeCalibration | None = None
 
 
-def network_outputs(network: SequenceModel, samples: Samples) -> np.ndarray:
+def network_outputs(network: SequenceModel | Ensemble, samples: Samples) -> np.ndarray:
     """The head's output for every sample, in their order; no dropout, no gradients."""
     if network.training:
         network.eval()
@@ -206,6 +221,36 @@ def load_calibration(folder: RunFolder) -> RangeCalibration | None:
     return RangeCalibration(folder.read(CONFORMAL, Conformal), tensors["scores"].numpy(), tensors["errors"].numpy())
 
 
+class EnsembleRecord(Record):
+    """ensemble.json. members: the files of their weights, in the same folder."""
+
+    schema_version: int = SCHEMA_VERSION
+    members: tuple[str, ...]
+
+
+def save_ensemble(folder: RunFolder, members: Sequence[RunFolder]) -> None:
+    """A run folder of trained runs of the same data and plan, which predicts the mean of their answers."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    names = []
+    for number, member in enumerate(members, start=1):
+        tensors, header = load_weights(member.file(WEIGHTS))
+        names.append(f"member-{number}.safetensors")
+        save_weights(folder.file(names[-1]), tensors, {"sizes": header["sizes"]})
+    for name in ("config.json", "split.json", "prepare.json", "run.json"):
+        folder.write_text(name, members[0].read_text(name))
+    folder.write_history([])  # each member has its own
+    folder.write(ENSEMBLE, EnsembleRecord(members=tuple(names)))
+
+
+def load_ensemble(folder: RunFolder) -> tuple[TrainedModel, str]:
+    """An ensemble, ready to predict, and the hash of all its weights. Raises RunError like `load_trained`."""
+    loaded = [load_member(folder, name) for name in folder.read(ENSEMBLE, EnsembleRecord).members]
+    first = loaded[0][0]
+    network = Ensemble([model.network for model, _ in loaded if isinstance(model.network, SequenceModel)])
+    sha256 = hashlib.sha256("".join(each for _, each in loaded).encode()).hexdigest()
+    return TrainedModel(first.plan, mean_of_members(first.task), first.preparation, network.eval()), sha256
+
+
 def save_trained(folder: RunFolder, network: SequenceModel, sizes: Sizes) -> None:
     """Write model.safetensors: the weights, and in its header the sizes that the network was built for."""
     save_weights(folder.file(WEIGHTS), network.state_dict(), {"sizes": sizes.to_json()})
@@ -216,10 +261,15 @@ def load_trained(folder: RunFolder) -> tuple[TrainedModel, str]:
 
     Raises RunError when a file is missing, damaged, from a newer gatework or does not fit the others.
     """
+    return load_ensemble(folder) if folder.has(ENSEMBLE) else load_member(folder, WEIGHTS)
+
+
+def load_member(folder: RunFolder, weights: str) -> tuple[TrainedModel, str]:
+    """The model whose weights are in that file of the folder."""
     plan = folder.read("config.json", Plan)
     task = planned_task(plan, folder)
     preparation = Preparation.from_json(folder.read_text("prepare.json"))
-    path = folder.file(WEIGHTS)
+    path = folder.file(weights)
     tensors, header = load_weights(path)
     try:
         sizes = Sizes.from_json(header["sizes"])

@@ -5,6 +5,7 @@
     train.py            train, resume, demo
     look.py             look
     results.py          evaluate, predict, report, compare
+    study.py            study backtest, folds, search, curve, sweep, seeds
     info.py             info
     plan.py             a plan in words
     estimate.py         how long a training would take

@@ -9,6 +9,7 @@ from gatework.cli.help import WIDTH, Command, Group
 from gatework.cli.info import info
 from gatework.cli.look import look
 from gatework.cli.results import compare, evaluate, predict, report
+from gatework.cli.study import STUDIES
 from gatework.cli.train import demo, resume, train
 
 COMMANDS = (demo, look, train, resume, evaluate, predict, report, compare, info)
@@ -50,4 +51,21 @@ def command() -> Any:
     app.callback()(gatework)
     for function in COMMANDS:
         app.command(function.__name__, cls=Command, context_settings=SETTINGS)(function)
+    app.add_typer(studies(), name="study")
     return typer.main.get_command(app)
+
+
+def studies() -> typer.Typer:
+    """The command `gatework study` with those below it."""
+    group = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True, context_settings=SETTINGS)
+    group.callback()(study)
+    for function in STUDIES:
+        group.command(function.__name__, cls=Command, context_settings=SETTINGS)(function)
+    return group
+
+
+def study() -> None:
+    """Train many times: folds, backtests, search, learning curves, sweeps, ensembles.
+
+    Each takes DATA and the options of 'gatework train'. Interrupted, it goes on with the same command and --out.
+    """

@@ -322,4 +322,4 @@ def quoted_item(item: str) -> str:
 def as_command(verb: str, sources: Sequence[str], request: "Request", extra: Sequence[str] = ()) -> str:
     """The command line that makes this request; for the shell, with everything quoted that needs it."""
     words = [word for name, value in request.said().items() for word in words_of(name, value)]
-    return shlex.join(["gatework", verb, *sources, *words, *extra])
+    return shlex.join(["gatework", *verb.split(), *sources, *words, *extra])

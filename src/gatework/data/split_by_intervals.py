@@ -15,7 +15,7 @@ from gatework.errors import DataError
 from gatework.runs import Bound, Interval, Part
 
 Int8Array = npt.NDArray[np.int8]
-CODES: dict[Part, int] = {"train": 0, "validation": 1, "test": 2}
+CODES: dict[Part | None, int] = {None: -1, "train": 0, "validation": 1, "test": 2}
 
 
 def mark_by_intervals(table: Table, intervals: Sequence[Interval]) -> Int8Array:

@@ -85,7 +85,7 @@ def divide_groups(table: Table, plan: SplitPlan) -> tuple[Int8Array, list[str]]:
     Groups are the values of `plan.column`, or the series themselves when it is None. A random order of groups is walked once for
     test and once for validation; a group is passed over when it would overfill the part or take a class's last group from train.
     """
-    groups = _group_of_each(table, plan.column)
+    groups = group_of_each(table, plan.column)
     labels = labels_of(table)
     return _divide_whole(table, plan, groups, labels)
 
@@ -127,7 +127,11 @@ def _divide_whole(table: Table, plan: SplitPlan, groups: list[str], labels: list
     return parts, [f"Each value of '{plan.column}' is in one part only."] if plan.column else []
 
 
-def _group_of_each(table: Table, column: str | None) -> list[str]:
+def group_of_each(table: Table, column: str | None) -> list[str]:
+    """The group of each sequence: its value of `column`, or its own id when that is None.
+
+    Raises ConfigError for an unknown column, DataError when it changes within a series.
+    """
     if column is None:
         return series_ids(table)
     known_groups = groups_of(table) if column == group_column(table) else None

@@ -16,7 +16,7 @@ import torch
 from gatework.data.encode_row import RowEncoder, Value
 from gatework.data.prepared import Prepared
 from gatework.errors import ConfigError, DataError
-from gatework.model import TrainedModel
+from gatework.model import Ensemble, SequenceModel, TrainedModel
 from gatework.ragged import Ragged
 from gatework.tasks.forecasters.entry import WindowEntry
 from gatework.tasks.forecasters.quick import QuickHead, can_be_quick
@@ -34,6 +34,11 @@ class LiveForecast:
     def __init__(self, trained: TrainedModel, prepared: Prepared):
         """prepared: the history of one series, at least a window long. Raises ConfigError for a clock without a fixed step."""
         plan, network = trained.plan, trained.network
+        if isinstance(network, Ensemble):
+            raise ConfigError(
+                "A live forecast was asked of an ensemble, which has several states. Expected a single model. "
+                "Load one of its members, or use predict."
+            )
         entry = network.entry
         assert isinstance(entry, WindowEntry)
         self.trained, self.window, self.horizon = trained, plan.window, plan.horizon
@@ -59,13 +64,15 @@ class LiveForecast:
                 self._rows.add(row)
 
     def _start_carrying(self, entry: WindowEntry, rows: Float32Array) -> None:
-        head = self.trained.network.head
+        network = self.trained.network
+        assert isinstance(network, SequenceModel)
+        head = network.head
         self._head = QuickHead(head)  # type: ignore[arg-type]
         self._order = entry.order.numpy().copy()
         self._rows = Rolling(max(1, self._head.recent_steps), rows.shape[1])
-        self._stream = self.trained.network.recurrent.stream()
+        self._stream = network.recurrent.stream()
         self._x = torch.zeros(rows.shape[1])
-        self._state = torch.zeros(self.trained.network.recurrent.hidden_size)
+        self._state = torch.zeros(network.recurrent.hidden_size)
         self._x_array, self._state_array = self._x.numpy(), self._state.numpy()
         for row in rows[:, self._order]:
             self._read(row)

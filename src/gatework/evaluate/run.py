@@ -80,17 +80,37 @@ class Judged:
     predictions: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class Draws:
+    """How the bootstrap draws. seed: the same for what is compared in pairs.
+
+    groups: the group of each sequence of the table, which are then the units; None: the usual ones.
+    """
+
+    seed: int = SEED
+    groups: Sequence[str] | None = None
+
+
 def predict_and_judge(
-    trained: TrainedModel, own: Dataset, other: Dataset, part: Part | Literal["new"], *, classical: bool = False
+    trained: TrainedModel,
+    own: Dataset,
+    other: Dataset,
+    part: Part | Literal["new"],
+    *,
+    classical: bool = False,
+    seed: int = SEED,
 ) -> Judged:
-    """The model on one part of `other`; own: the data that it was trained on, from which the baselines learn."""
+    """The model on one part of `other`. own: the data that it was trained on, from which the baselines learn.
+
+    seed: of the bootstrap, the same for what is compared in pairs.
+    """
     judged = trained.task.samples(other.prepared, other.split, "test" if part == "new" else part)
     outputs = network_outputs(trained.network, judged)
     values = trained.task.decode(outputs, trained.preparation)
     ranges = trained.task.ranges(outputs, judged, trained.preparation, trained.calibration)
     model = Answer(model_name(trained.plan), describe(trained.plan), values, ranges=ranges)
     groups = groups_of(other.table)
-    evaluation, resampled = judge(trained, own, judged, model, part, classical=classical, groups=groups)
+    evaluation, resampled = judge(trained, own, judged, model, part, Draws(seed, groups), classical=classical)
     predictions = trained.task.predictions(other.prepared, judged, model.values)
     return Judged(evaluation, resampled, with_ranges(predictions, ranges))
 
@@ -157,9 +177,9 @@ def judge(
     judged: Samples,
     model: Answer,
     part: Part | Literal["new"],
+    draws: Draws = Draws(),
     *,
     classical: bool = False,
-    groups: Sequence[str] | None = None,
 ) -> tuple[Evaluation, tuple[Resampled, ...]]:
     """The table, its verdict and the figures' numbers; and the draws of each row.
 
@@ -176,8 +196,8 @@ def judge(
     )
     answers = [model, *task.baselines(case), *(task.classical_baselines(case) if classical else ())]
     check_top(plan, judged)
-    units = draw_units(task, case, plan) if groups is None else group_units(case, groups, plan)
-    resampled = [bootstrap(measured, units.index, seed=SEED) for measured in task.measure(case, answers)]
+    units = draw_units(task, case, plan) if draws.groups is None else group_units(case, draws.groups, plan)
+    resampled = [bootstrap(measured, units.index, seed=draws.seed) for measured in task.measure(case, answers)]
     rows = score_rows(answers, resampled)
     metrics = resampled[0].metrics
     gains = gains_over_baselines(task, case, answers, resampled, units.index)

@@ -66,7 +66,9 @@ def _training_picture(material: Material) -> Picture | None:
         return None
     plan = material.plan
     wide, narrow = (draw_training(material.history, plan.training, plan.window, width) for width in (WIDE, NARROW))
-    return _picture("training", "Training and validation loss, epoch by epoch", TRAINING_CAPTION, TRAINING_CAPTION, wide, narrow)
+    return drawn_picture(
+        "training", "Training and validation loss, epoch by epoch", TRAINING_CAPTION, TRAINING_CAPTION, wide, narrow
+    )
 
 
 def _pictures(material: Material, looks: Looks) -> tuple[Picture, ...]:
@@ -74,7 +76,7 @@ def _pictures(material: Material, looks: Looks) -> tuple[Picture, ...]:
     for figure in material.evaluation.figures if material.evaluation else ():
         name = slug(figure.name, ["training", *(picture.name for picture in pictures)])
         wide, narrow = (draw(figure, looks, width) for width in (WIDE, NARROW))
-        picture = _picture(
+        picture = drawn_picture(
             name, plain_times(figure.title), plain_times(figure.caption), plain_times(describe(figure)), wide, narrow
         )
         is_forecast = isinstance(figure, LinesFigure) and any(line.style == "truth" for line in figure.lines)
@@ -82,7 +84,8 @@ def _pictures(material: Material, looks: Looks) -> tuple[Picture, ...]:
     return tuple(pictures)
 
 
-def _picture(name: str, title: str, caption: str, description: str, wide: str, narrow: str) -> Picture:
+def drawn_picture(name: str, title: str, caption: str, description: str, wide: str, narrow: str) -> Picture:
+    """A figure as it stands in a page and as a file, from the SVG that was drawn for a desk and for a phone."""
     return Picture(
         name=name,
         title=title,

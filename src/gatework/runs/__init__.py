@@ -14,6 +14,8 @@
     figures/, report.html  (report)
     run.json            Manifest        versions, seeds, hashes, wall time
 
+A study is a folder of such folders; study.py has the record of it.
+
 Stages meet only in this folder: each reads what the earlier ones wrote and can be run again alone. Writing is atomic (a temporary
 file, flushed, then renamed), so a file is either the old or the new one. No torch here.
 """
@@ -70,6 +72,7 @@ __all__ = [
     "Band",
     "BarsFigure",
     "Conformal",
+    "Bound",
     "Curve",
     "CurvesFigure",
     "DataPlan",
@@ -81,6 +84,7 @@ __all__ = [
     "FieldPlan",
     "Figure",
     "HistoryRow",
+    "Interval",
     "IntervalScores",
     "Line",
     "LinesFigure",
@@ -275,9 +279,9 @@ class Bound(Record):
 
 
 class Interval(Record):
-    """Rows of one part: in every series from `begin` up to, and without, `end`."""
+    """Rows of one part, or of none: in every series from `begin` up to, and without, `end`."""
 
-    part: Part
+    part: Part | None
     begin: Bound
     end: Bound
 
@@ -375,6 +379,7 @@ def file_sha256(path: Path) -> str:
 CURES = {
     "history.jsonl": "Finish the training with 'gatework resume {run}'.",
     "evaluation.json": "Score the run with 'gatework evaluate {run}'.",
+    "study.json": "Start the study anew in an empty folder.",
 }
 """What writes a missing file. The others are written before training, so that without them there is no run."""
 

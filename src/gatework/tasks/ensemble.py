@@ -1,0 +1,29 @@
+"""The mean of several models' answers, as a task whose outputs carry one entry for each member."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from gatework.data.prepare import Preparation
+from gatework.tasks.task import Task
+
+
+def mean_of_members(task: Task) -> Task:
+    """The same task for outputs (n, members, …): each member is decoded by itself, then the mean is taken.
+
+    So the mean is of forecasts in the units of the data, of probabilities, of quantiles; not of what leads to them.
+    """
+    kind: Any = type(task)
+
+    class MeanOfMembers(kind):  # type: ignore[misc]
+        """A task that decodes several members."""
+
+        def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
+            decoded = [kind.decode(self, output[:, number], preparation) for number in range(output.shape[1])]
+            mean: np.ndarray = np.mean(decoded, axis=0)
+            return mean
+
+    together: Task = copy.copy(task)
+    together.__class__ = MeanOfMembers
+    return together
