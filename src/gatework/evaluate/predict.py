@@ -18,6 +18,7 @@ from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
 from gatework.errors import ConfigError, RunError
 from gatework.evaluate.live import LiveForecast
+from gatework.evaluate.live_steps import LiveSteps
 from gatework.evaluate.run import cut_note
 from gatework.model import TrainedModel, load_trained, network_outputs
 from gatework.runs import RunFolder
