@@ -10,7 +10,7 @@ from torch import nn
 from gatework.data.encode_row import ColumnEncoder, RowEncoder, Value
 from gatework.errors import ConfigError, DataError
 from gatework.evaluate.live import Rolling
-from gatework.model import TrainedModel
+from gatework.model import Ensemble, TrainedModel
 from gatework.runs import STEP_TASKS
 from gatework.tasks.classify_steps import StepHead
 from gatework.tasks.forecasters.quick import numbers
@@ -29,6 +29,10 @@ class LiveSteps:
         Raises ConfigError for another task and for a network that reads ahead; DataError for an attribute that is not given.
         """
         plan, network = trained.plan, trained.network
+        if isinstance(network, Ensemble):
+            raise ConfigError(
+                "stream() carries the state of one network, and this run is an ensemble. Give one of its members, or use predict."
+            )
         if plan.data.task not in STEP_TASKS or plan.model.bidirectional or network.recurrent.cell.inputs:
             why = "reads ahead" if plan.model.bidirectional else f"has the task {plan.data.task} and the cell {plan.model.cell}"
             raise ConfigError(

@@ -60,8 +60,8 @@ def smaller(table: Table, plan: Plan, whole: Split, share: float) -> SplitRecord
     """The division with a share of its training part."""
     if not table.is_forecast and not whole.record.sequences:
         raise ConfigError(
-            "A learning curve was asked for and the parts are stretches within sequences. Expected parts of whole sequences, or a "
-            "forecast. Use --split-by group."
+            "A learning curve was asked for and the parts are stretches within sequences. Expected parts of whole sequences, or "
+            "a forecast. Use --split-by group."
         )
     if not table.is_forecast:
         return fewer_sequences(table, whole, share, plan.split.seed)
