@@ -17,8 +17,9 @@ from gatework.data.samples import Batch
 from gatework.errors import RunError
 from gatework.layers import LockedDropout, Recurrent
 from gatework.ragged import Ragged
-from gatework.runs import SCHEMA_VERSION, ModelPlan, Plan, RunFolder, atomic_write
+from gatework.runs import SCHEMA_VERSION, DetectorRecord, ModelPlan, Plan, RunFolder, atomic_write
 from gatework.tasks import Task, planned_task
+from gatework.tasks.detectors.detector import DETECTOR
 from gatework.tasks.task import Features, Sizes
 
 WEIGHTS = "model.safetensors"
@@ -161,12 +162,15 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model with everything that it needs to meet new data: plan, task, fitted preparation, weights."""
+    """A model with everything that it needs to meet new data: plan, task, fitted preparation, weights; the detector of
+    anomalies.
+    """
 
     plan: Plan
     task: Task
     preparation: Preparation
     network: SequenceModel
+    detector: DetectorRecord | None = None
 
 
 def save_trained(folder: RunFolder, network: SequenceModel, sizes: Sizes) -> None:
@@ -194,4 +198,5 @@ def load_trained(folder: RunFolder) -> tuple[TrainedModel, str]:
             f"Expected the weights of the same run. Restore the folder from a copy, or train again."
         ) from error
     network.eval()
-    return TrainedModel(plan, task, preparation, network), header["sha256"]
+    detector = folder.read(DETECTOR, DetectorRecord) if plan.anomaly is not None else None
+    return TrainedModel(plan, task, preparation, network, detector), header["sha256"]

@@ -25,6 +25,7 @@ class Prepared:
     rows, sequences: int64, which row of `table.steps` and of `table.sequences` each step and each series was; shorter than the
         table when the policy `drop` left some out.
     target_zeros: where the zero of each target is on the model's scale; empty for classes.
+    labels: (total_steps,) 1 where a step is labelled as an anomaly, 0 where as normal, NaN unknown; None without such a column.
     notes: what was filled, clipped or unknown, one sentence each.
     """
 
@@ -44,4 +45,5 @@ class Prepared:
     rows: npt.NDArray[np.int64]
     sequences: npt.NDArray[np.int64]
     target_zeros: tuple[float, ...] = ()
+    labels: npt.NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from gatework.data.kinds import Kind, kind_of, why_useless
 from gatework.data.table import Missing, Role
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
-from gatework.runs import CLASS_TASKS, STEP_TASKS, FieldPlan, TaskName
+from gatework.runs import CLASS_TASKS, HISTORY_TASKS, STEP_TASKS, FieldPlan, TaskName
 
 
 def value_fields(found: Findings, task: TaskName) -> list[FieldPlan]:
@@ -30,6 +30,8 @@ def _role(column: pl.Series, found: Findings, task: TaskName) -> Role:
     wishes, name = found.wishes, column.name
     if name in wishes.targets:
         return "target"
+    if task == "anomaly" and name == wishes.labels_column:
+        return "label"
     if name == wishes.group:
         return "group"
     if name in wishes.ignore:
@@ -37,7 +39,7 @@ def _role(column: pl.Series, found: Findings, task: TaskName) -> Role:
     if name in wishes.static:
         return "static"
     if name in wishes.known_future:
-        if task != "forecast":
+        if task not in HISTORY_TASKS:
             raise ConfigError(
                 f"Column '{name}' was declared known in the future, but the task is {task.replace('_', '-')}, which has no "
                 f"future. Expected --known-future with forecasts only. Leave it out."
@@ -58,7 +60,7 @@ def _kind(column: pl.Series, role: Role, found: Findings, task: TaskName) -> Kin
         return found.wishes.kinds[column.name]
     if role == "target":
         return "categorical" if task in CLASS_TASKS else "numeric"
-    if role in ("split", "group"):
+    if role in ("split", "group", "label"):
         return "categorical"
     kind, why = kind_of(column)
     if role != "ignored":
@@ -69,9 +71,9 @@ def _kind(column: pl.Series, role: Role, found: Findings, task: TaskName) -> Kin
 def _policy(name: str, role: Role, task: TaskName, wishes: Wishes) -> Missing:
     if isinstance(wishes.missing, Mapping) and name in wishes.missing:
         return wishes.missing[name]
-    if role == "target" and task == "forecast":
+    if role == "target" and task in HISTORY_TASKS:
         return "mask"  # unobserved targets are never trained on or scored, whatever fills the history
-    if isinstance(wishes.missing, str) and role not in ("ignored", "split", "group", "target"):
+    if isinstance(wishes.missing, str) and role not in ("ignored", "split", "group", "label", "target"):
         return wishes.missing
     return "mean" if role == "static" else "previous"
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from gatework.data.dataset import Source, read_rows
@@ -15,13 +16,15 @@ from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples, SequenceSamples
 from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
-from gatework.errors import ConfigError
+from gatework.errors import ConfigError, DataError
+from gatework.evaluate.anomalies import judge_steps
 from gatework.evaluate.live import LiveForecast
 from gatework.evaluate.live_steps import LiveSteps
 from gatework.evaluate.run import cut_note, network_outputs
 from gatework.model import TrainedModel, load_trained
 from gatework.runs import RunFolder
 from gatework.tasks import ClassifySteps, RegressSteps, Task
+from gatework.tasks.detectors.explain import range_rows, step_rows
 from gatework.tasks.task import Samples
 
 TRADING_WEEK = 5
@@ -30,10 +33,14 @@ TRADING_WEEK = 5
 
 @dataclass(frozen=True)
 class Prediction:
-    """frame: one row per predicted value (see `Task.predictions`). notes: what a reader must know about the data."""
+    """frame: one row per predicted value (see `Task.predictions`); of a detector one row per alarm (see `range_rows`).
+
+    notes: what a reader must know about the data. steps: of a detector, one row per step with its score; else None.
+    """
 
     frame: pl.DataFrame
     notes: tuple[str, ...]
+    steps: pl.DataFrame | None = None
 
 
 class Predictor:
@@ -67,6 +74,8 @@ class Predictor:
         own_labels, label_notes = labels_to_predict(plan.data, frame, labels)
         table = build_table(frame, plan.data, own_labels, targets_required=False, is_new=True)
         preparation = self.trained.preparation
+        if plan.anomaly is not None:
+            return self._detect(preparation.apply(table, Split.all_test(table)), (*label_notes, *table.notes))
         if plan.data.task == "forecast":
             table = append_horizon(table, ahead, weekdays_only=plan.period == TRADING_WEEK)
             prepared = preparation.apply(table, Split.all_test(table))
@@ -123,6 +132,23 @@ class Predictor:
         Raises ConfigError where steps have no answers of their own or the network reads ahead; DataError for a lacking attribute.
         """
         return LiveSteps(self.trained, static or {})
+
+    def _detect(self, prepared: Prepared, notes: tuple[str, ...]) -> Prediction:
+        """The alarms in new data, and the score of each of its steps."""
+        found = judge_steps(self.trained, prepared, np.arange(len(prepared.times), dtype=np.int64))
+        unscored = [
+            name
+            for name, start, end in zip(prepared.ids, prepared.offsets[:-1], prepared.offsets[1:], strict=True)
+            if not np.isfinite(found.found.scores[start:end]).any()
+        ]
+        if len(unscored) == len(prepared.ids):
+            raise DataError(
+                f"No series has a step that can be scored: the longest of {len(unscored)} has "
+                f"{np.diff(prepared.offsets).max()} steps. "
+                f"Expected values, and more than {self.trained.plan.window} steps of a series. Give more of the past with them."
+            )
+        short = f"{len(unscored)} series have no score, being too short or empty: {', '.join(unscored[:5])}."
+        return Prediction(range_rows(found), (*notes, *prepared.notes, *([short] if unscored else [])), step_rows(found))
 
 
 def whole_or_steps(task: Task, prepared: Prepared) -> SequenceSamples | StepSamples:

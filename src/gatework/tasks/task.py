@@ -16,9 +16,10 @@ from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
 from gatework.ragged import Ragged
 from gatework.runs import Figure, Part, TaskName
+from gatework.tasks.detectors.windows import DetectorWindows, JudgedSteps
 from gatework.tasks.metrics import Measured
 
-Samples = ForecastSamples | SequenceSamples | StepSamples
+Samples = ForecastSamples | SequenceSamples | StepSamples | DetectorWindows
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Case:
     preparation: Preparation
     split: Split
     train: Samples
-    judged: Samples
+    judged: Samples | JudgedSteps
     period: int
     target_units: tuple[str, ...]
 

@@ -40,6 +40,9 @@ class Request(Record):
     zoneout, input_dropout: more guards against overfitting, each a share: of states that are kept, of inputs left out.
     init_from: a run folder whose weights the training starts from. freeze: then only what is not recurrent learns.
     keep_scales: put the data on the scales of that run, not on its own.
+    method: of anomaly detection: "auto", "forecast" or "reconstruction". false_alarms: its budget, such as "1/week" or "0.001"
+    of the steps. gap: alarms with at most so many quiet steps between them are one range.
+    labels_column: says which steps are anomalies; it is no input and only judges.
     """
 
     target: str | tuple[str, ...] = ()
@@ -78,6 +81,10 @@ class Request(Record):
     patience: int | None = None
     minutes: float | None = None
     seed: int = 0
+    method: Literal["auto", "forecast", "reconstruction"] | None = None
+    false_alarms: str | None = None
+    gap: int | None = None
+    labels_column: str | None = None
     season: int | None = None
     segment: int | None = None
     normalise: Normalisation | None = None
