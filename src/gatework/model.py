@@ -19,8 +19,9 @@ from gatework.data.samples import Batch
 from gatework.errors import RunError
 from gatework.layers import Decay, LockedDropout, Recurrent
 from gatework.ragged import Ragged
-from gatework.runs import SCHEMA_VERSION, Conformal, ModelPlan, Plan, Record, RunFolder, atomic_write
+from gatework.runs import SCHEMA_VERSION, Conformal, DetectorRecord, ModelPlan, Plan, Record, RunFolder, atomic_write
 from gatework.tasks import Task, planned_task
+from gatework.tasks.detectors.detector import DETECTOR
 from gatework.tasks.ensemble import mean_of_members
 from gatework.tasks.range_calibration import RangeCalibration
 from gatework.tasks.task import Features, Samples, Sizes
@@ -215,6 +216,7 @@ class TrainedModel:
     """A model with everything that it needs to meet new data: plan, task, fitted preparation, weights.
 
     calibration: what its errors on the validation part say about ranges; None for a task without ranges.
+    detector: what turns its errors into alarms; None for other tasks than anomaly detection.
     """
 
     plan: Plan
@@ -222,6 +224,7 @@ class TrainedModel:
     preparation: Preparation
     network: SequenceModel | Ensemble
     calibration: RangeCalibration | None = None
+    detector: DetectorRecord | None = None
 
 
 def network_outputs(network: SequenceModel | Ensemble, samples: Samples) -> np.ndarray:
@@ -311,4 +314,5 @@ def load_member(folder: RunFolder, weights: str) -> tuple[TrainedModel, str]:
             f"Expected the weights of the same run. Restore the folder from a copy, or train again."
         ) from error
     network.eval()
-    return TrainedModel(plan, task, preparation, network, load_calibration(folder)), header["sha256"]
+    detector = folder.read(DETECTOR, DetectorRecord) if plan.anomaly is not None else None
+    return TrainedModel(plan, task, preparation, network, load_calibration(folder), detector), header["sha256"]

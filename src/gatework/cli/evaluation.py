@@ -18,7 +18,7 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     """The table, the verdict and the notes. `*` marks the best value of a column."""
     from gatework.runs import leaderboard
 
-    unit = {"forecast": "windows", **dict.fromkeys(STEP_TASKS, "steps")}.get(evaluation.task, "sequences")
+    unit = {"forecast": "windows", "anomaly": "steps", **dict.fromkeys(STEP_TASKS, "steps")}.get(evaluation.task, "sequences")
     show.heading(f"Scores on {PART_NAMES[evaluation.part]}: {whole(evaluation.num_samples)} {unit}")
     header = ["", *(metric_title(metric) for metric in evaluation.metrics)]
     rows = leaderboard(evaluation)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_CANDIDATES = 30
 USUAL_TARGETS = {"target", "label", "class", "y"}
 """Names that say themselves what is to be predicted; else the first candidate stands in the example."""
-ROLES = {"past": "input", "known_future": "input, known ahead", "static": "one value a series"}
+ROLES = {"past": "input", "known_future": "input, known ahead", "static": "one value a series", "label": "judges, no input"}
 
 
 @takes_request

@@ -71,6 +71,9 @@ def task_in_words(plan: "Plan", dataset: "Dataset") -> str:
             return f"{counted(number, 'step')}{span}"
 
         return f"forecast {targets}, {steps(plan.horizon)} ahead, from the last {steps(plan.window)}"
+    if plan.anomaly is not None:
+        expected = "a forecast" if plan.anomaly.method == "forecast" else "a reconstruction"
+        return f"anomaly: {targets}, each step beside {expected} of it; at most {plan.anomaly.false_alarms} false alarms"
     if plan.data.task == "classify":
         return f"classify by {targets}: {counted(len(dataset.prepared.classes), 'class', 'classes')}"
     if plan.data.task in STEP_TASKS:
@@ -84,13 +87,15 @@ def task_in_words(plan: "Plan", dataset: "Dataset") -> str:
 
 def inputs_in_words(plan: "Plan") -> str:
     """Which columns go in, and how."""
+    from gatework.runs import HISTORY_TASKS
+
     titles = {"past": "past", "known_future": "known over the horizon", "static": "one value a series"}
     parts = []
     for role, title in titles.items():
         names = [field.name for field in plan.data.fields if field.role == role]
         if names:
-            parts.append(f"{listed(names)} ({title})" if plan.data.task == "forecast" or role == "static" else listed(names))
-    if plan.data.task == "forecast":
+            parts.append(f"{listed(names)} ({title})" if plan.data.task in HISTORY_TASKS or role == "static" else listed(names))
+    if plan.data.task in HISTORY_TASKS:
         parts.insert(0, f"{listed(plan.data.targets)} itself" if len(plan.data.targets) == 1 else "the targets themselves")
     return "; ".join(parts) or "none"
 

@@ -52,9 +52,13 @@ ASKED, DATA, GAPS, SPLIT, NETWORK, CLASSES, TRAINING = (
 )
 
 OPTIONS: tuple[RequestOption, ...] = (
-    RequestOption("target", "COLUMN", ASKED, "The column to predict; several: a,b or repeat the option.", "", "list"),
+    RequestOption("target", "COLUMN", ASKED, "The column to predict or watch; several: a,b or repeat the option.", "", "list"),
     RequestOption(
-        "task", "TASK", ASKED, "forecast, classify, regress, classify-steps or regress-steps.", "inferred from the data"
+        "task",
+        "TASK",
+        ASKED,
+        "forecast, classify, regress, classify-steps, regress-steps or anomaly.",
+        "inferred from the data",
     ),
     RequestOption("horizon", "STEPS", ASKED, "How many steps ahead to forecast.", "inferred", "int"),
     RequestOption("window", "STEPS", ASKED, "How many past steps are read.", "inferred", "int"),
@@ -70,6 +74,20 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("calibrate", "WAY", ASKED, "Forecasts: how past errors correct ranges: split, adaptive or none.", "split"),
     RequestOption(
         "calibration_share", "SHARE", ASKED, "Forecasts: the later share of validation kept for that alone.", "none", "float"
+    ),
+    RequestOption("method", "METHOD", ASKED, "Anomalies: auto, forecast or reconstruction.", "inferred"),
+    RequestOption(
+        "false_alarms",
+        "BUDGET",
+        ASKED,
+        "Anomalies: how many are allowed: a share of steps (0.001), 1/week, 1/1000 steps.",
+        "0.001",
+    ),
+    RequestOption(
+        "gap", "STEPS", ASKED, "Anomalies: alarms with so few quiet steps between them are one range.", "inferred", "int"
+    ),
+    RequestOption(
+        "labels_column", "COLUMN", ASKED, "Anomalies: says which steps are some; only judges, never an input.", "inferred"
     ),
     RequestOption("time", "COLUMN", DATA, "The time or order column; or year,month,day,hour.", "inferred", "list"),
     RequestOption("series", "COLUMN", DATA, "The column that says which series a row belongs to.", "inferred"),

@@ -68,22 +68,26 @@ def predict(
     horizon: Annotated[
         int | None, typer.Option(metavar="STEPS", help="Steps ahead, if the decoder allows. [as trained]", show_default=False)
     ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Anomalies: also the score of every step. [none]", show_default=False)
+    ] = None,
 ) -> None:
     """Predict with a trained run.
 
-    For a forecast: what follows the end of each series. Otherwise: one answer each.
+    For a forecast: what follows the end of each series. For anomalies: the
+    ranges that are unusual. Otherwise: one answer each.
     Example:  gatework predict runs/data-load today.csv --out tomorrow.csv
               gatework predict runs/data-load today.csv | head
     """
-    if out is not None and out.suffix not in ENDINGS:
-        raise ConfigError(
-            f"--out is '{out}'; expected a file that ends in .csv or .parquet. Write for example --out {out.stem}.csv"
-        )
-    if out is not None and not out.parent.is_dir():
-        raise ConfigError(f"--out is '{out}', but there is no folder '{out.parent}'. Expected one that exists. Make it first.")
+    check_file("--out", out)
+    check_file("--scores", scores)
     from gatework.evaluate import predict_run
 
     prediction = predict_run(run, source_of(data), labels, horizon)
+    if scores is not None:
+        if prediction.steps is None:
+            raise ConfigError("--scores was given, but the run is no anomaly detection. Expected a detector. Leave --scores out.")
+        write_frame(prediction.steps, scores)
     for note in prediction.notes:
         show.aside(f"note: {note}")
     if out is None:
@@ -91,6 +95,18 @@ def predict(
     else:
         write_frame(prediction.frame, out)
         show.aside(f"{prediction.frame.height} rows in {out}")
+
+
+def check_file(option: str, file: Path | None) -> None:
+    """ConfigError for a file that cannot be written as a table."""
+    if file is not None and file.suffix not in ENDINGS:
+        raise ConfigError(
+            f"{option} is '{file}'; expected a file that ends in .csv or .parquet. Write for example {option} {file.stem}.csv"
+        )
+    if file is not None and not file.parent.is_dir():
+        raise ConfigError(
+            f"{option} is '{file}', but there is no folder '{file.parent}'. Expected one that exists. Make it first."
+        )
 
 
 def readable(frame: "pl.DataFrame") -> "pl.DataFrame":

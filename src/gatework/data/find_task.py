@@ -20,7 +20,10 @@ def find_task(wished: TaskName | None, targets: list[pl.Series], has_one_answer:
     names = ", ".join(f"'{target.name}'" for target in targets)
     kinds = {target.name: kind_of(target)[0] for target in targets}
     if wished is not None:
-        _check(wished, targets, kinds, has_one_answer)
+        if wished == "anomaly":
+            _check_watched(kinds, has_one_answer)
+        else:
+            _check(wished, targets, kinds, has_one_answer)
         return wished
     first = targets[0]
     distinct = first.drop_nulls().n_unique()
@@ -37,6 +40,20 @@ def find_task(wished: TaskName | None, targets: list[pl.Series], has_one_answer:
     what = f"one of {distinct} classes" if task == "classify" else "one number"
     reasons["task"] = f"{'Classify' if task == 'classify' else 'Regress'}: {names} is {what} for each whole series."
     return task
+
+
+def _check_watched(kinds: Mapping[str, str], has_one_answer: bool) -> None:
+    text = [name for name, kind in kinds.items() if kind in ("categorical", "timestamp")]
+    if text:
+        raise ConfigError(
+            f"The column '{text[0]}' is text, which cannot be watched for anomalies. Expected numbers. "
+            f"Name numeric columns with --target, or leave it out to watch all of them."
+        )
+    if has_one_answer:
+        raise ConfigError(
+            f"{', '.join(kinds)} has one value for each whole series, so there is nothing to watch along the steps. "
+            f"Expected columns that vary within a series. Name others with --target, or another column with --series."
+        )
 
 
 def _check(task: TaskName, targets: list[pl.Series], kinds: Mapping[str, str], has_one_answer: bool) -> None:

@@ -13,7 +13,7 @@ from gatework.data.strict import to_ids, to_kind
 from gatework.data.table import SERIES, STEP, Field, Table
 from gatework.data.times import parse_parts
 from gatework.errors import DataError, nearest
-from gatework.runs import STEP_TASKS, DataPlan, FieldPlan
+from gatework.runs import HISTORY_TASKS, STEP_TASKS, DataPlan, FieldPlan
 
 _EMPTY_TYPES: dict[str, pl.DataType] = {
     "numeric": pl.Float64(),
@@ -43,7 +43,7 @@ class _Draft:
     @property
     def has_step_targets(self) -> bool:
         """Whether the targets vary along the steps."""
-        return self.plan.task == "forecast" or self.plan.task in STEP_TASKS
+        return self.plan.task in HISTORY_TASKS or self.plan.task in STEP_TASKS
 
     def is_label(self, name: str) -> bool:
         """Whether a field stands in the labels table."""
@@ -134,7 +134,8 @@ def _settle_columns(draft: _Draft, targets_required: bool, is_new: bool) -> None
     plan, have = draft.plan, set(draft.steps.columns)
     optional = set() if targets_required else {planned.name for planned in draft.fields("split")}
     optional |= {planned.name for planned in draft.fields("group")} if is_new else set()
-    if not targets_required and plan.task != "forecast":
+    optional |= {planned.name for planned in draft.fields("label")}
+    if not targets_required and plan.task not in HISTORY_TASKS:
         optional |= set(plan.targets)
     if not targets_required and plan.labels is not None and draft.labels is None:
         optional |= {planned.name for planned in draft.fields("static")}
@@ -245,7 +246,7 @@ def _sequences(draft: _Draft) -> tuple[pl.DataFrame, list[str]]:
         for planned in draft.fields(*roles)
         if planned.name in draft.steps.columns and not draft.is_label(planned.name)
     ]
-    if draft.plan.task != "forecast":
+    if draft.plan.task not in HISTORY_TASKS:
         parts = [planned.name for planned in draft.fields("split") if planned.name in draft.steps.columns]
         moved += [name for name in parts if _varying(draft, [name]).is_empty()]
     varying = _varying(draft, moved)

@@ -19,6 +19,7 @@ from gatework.data.scale import CLIP
 from gatework.data.series import BoolArray, from_lengths, series_ids, table_rows
 from gatework.data.split import Split
 from gatework.data.table import Table
+from gatework.data.watch import label_numbers
 from gatework.errors import DataError, RunError, nearest
 from gatework.runs import CLASS_TASKS, SCHEMA_VERSION
 
@@ -144,6 +145,7 @@ class Preparation:
             resting=tuple(fading.values()),
             target_zeros=tuple(float(fitted.scale.scale(np.zeros(1))[0]) for fitted in self._target_fields),
             target_means=tuple(fitted.scale.fill for fitted in self._target_fields),
+            labels=_labels(table, steps.frame),
             notes=(*notes, *(note for block in blocks.values() for note in block.notes), *target_notes),
         )
 
@@ -258,6 +260,11 @@ class _Block:
         if not self.columns:
             return np.zeros((height, 0), dtype=np.float32)
         return np.concatenate(self.columns, axis=1, dtype=np.float32)
+
+
+def _labels(table: Table, steps: pl.DataFrame) -> FloatArray | None:
+    field = next((field.name for field in table.named("label") if field.name in steps.columns), None)
+    return None if field is None else label_numbers(steps[field])
 
 
 def _dropped(rows: BoolArray, sequences: BoolArray) -> list[str]:

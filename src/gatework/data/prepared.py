@@ -30,6 +30,7 @@ class Prepared:
     resting: what each of them fades to.
     target_zeros: where the zero of each target is on the model's scale; empty for classes.
     target_means: the mean of each target over the training rows, in the units of the data; empty for classes.
+    labels: (total_steps,) 1 where a step is labelled as an anomaly, 0 where as normal, NaN unknown; None without such a column.
     notes: what was filled, clipped or unknown, one sentence each.
     """
 
@@ -54,4 +55,5 @@ class Prepared:
     clock_names: tuple[str, ...] = ()
     fading: tuple[tuple[int, int, int], ...] = ()
     resting: tuple[float, ...] = ()
+    labels: npt.NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Frame → plan: what each column is, what it is used for, and why. Every choice that the user did not make has a reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -9,6 +9,7 @@ from gatework.data.find_task import find_task
 from gatework.data.findings import Findings, constant_within_series, find_order
 from gatework.data.kinds import why_useless
 from gatework.data.roles import say_missing, value_fields
+from gatework.data.watch import label_column, watched_columns
 from gatework.data.wishes import Wishes, check_names
 from gatework.errors import ConfigError, DataError
 from gatework.runs import STEP_TASKS, DataPlan, FieldPlan
@@ -40,8 +41,11 @@ def recognise(frame: pl.DataFrame, wishes: Wishes, labels: pl.DataFrame | None =
     layout = find_layout(frame, wishes.layout, wishes.variable, wishes.value, reasons)
     found = find_order(frame, wishes, labels, layout, reasons)
     check_names(wishes, [*frame.columns, *found.steps.columns, *(labels.columns if labels is not None else [])])
-    _check_targets_given(found)
     found.constants = constant_within_series(found)
+    if wishes.task == "anomaly":
+        label = label_column(found)
+        found.wishes = replace(wishes, labels_column=label, targets=watched_columns(found, label))
+    _check_targets_given(found)
     task = find_task(wishes.task, _target_columns(found), _has_one_answer(found), reasons)
     fields = [*_order_fields(found), *value_fields(found, task)]
     say_missing(fields, found, task)
@@ -49,7 +53,7 @@ def recognise(frame: pl.DataFrame, wishes: Wishes, labels: pl.DataFrame | None =
         task=task,
         labels=wishes.labels,
         layout=layout.name,
-        targets=wishes.targets,
+        targets=found.wishes.targets,
         time=_time_name(found),
         time_parts=found.time.parts,
         time_format=found.time.time_format,

@@ -10,7 +10,7 @@ from gatework.data.kinds import Kind, kind_of, why_useless
 from gatework.data.table import MANY_GAPS, Missing, Role
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
-from gatework.runs import CLASS_TASKS, STEP_TASKS, FieldPlan, TaskName
+from gatework.runs import CLASS_TASKS, HISTORY_TASKS, STEP_TASKS, FieldPlan, TaskName
 
 
 def value_fields(found: Findings, task: TaskName) -> list[FieldPlan]:
@@ -30,6 +30,8 @@ def _role(column: pl.Series, found: Findings, task: TaskName) -> Role:
     wishes, name = found.wishes, column.name
     if name in wishes.targets:
         return "target"
+    if task == "anomaly" and name == wishes.labels_column:
+        return "label"
     if name == wishes.group:
         return "group"
     if name in wishes.ignore:
@@ -37,7 +39,7 @@ def _role(column: pl.Series, found: Findings, task: TaskName) -> Role:
     if name in wishes.static:
         return "static"
     if name in wishes.known_future:
-        if task != "forecast":
+        if task not in HISTORY_TASKS:
             raise ConfigError(
                 f"Column '{name}' was declared known in the future, but the task is {task.replace('_', '-')}, which has no "
                 f"future. Expected --known-future with forecasts only. Leave it out."
@@ -58,7 +60,7 @@ def _kind(column: pl.Series, role: Role, found: Findings, task: TaskName) -> Kin
         return found.wishes.kinds[column.name]
     if role == "target":
         return "categorical" if task in CLASS_TASKS else "numeric"
-    if role in ("split", "group"):
+    if role in ("split", "group", "label"):
         return "categorical"
     kind, why = kind_of(column)
     if role != "ignored":
@@ -69,10 +71,10 @@ def _kind(column: pl.Series, role: Role, found: Findings, task: TaskName) -> Kin
 def _policy(column: pl.Series, role: Role, task: TaskName, wishes: Wishes) -> Missing:
     said = wishes.missing
     asked = said.get(column.name) if isinstance(said, Mapping) else said
-    is_covered = isinstance(said, Mapping) or role not in ("ignored", "split", "group", "target")
+    is_covered = isinstance(said, Mapping) or role not in ("ignored", "split", "group", "label", "target")
     if asked is not None and asked != "auto" and is_covered:
         return "mean" if role == "static" and asked == "decay" else asked  # no time passes in what has one value for a series
-    if role == "target" and task == "forecast":
+    if role == "target" and task in HISTORY_TASKS:
         # unobserved targets are never trained on or scored, whatever fills the history
         return "decay" if asked == "decay" or (wishes.gaps_fade and column.null_count()) else "mask"
     if role == "static":

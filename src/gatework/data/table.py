@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 Kind = Literal["numeric", "categorical", "boolean", "timestamp"]
-Role = Literal["target", "past", "known_future", "static", "series", "time", "split", "group", "ignored"]
+Role = Literal["target", "past", "known_future", "static", "series", "time", "split", "group", "label", "ignored"]
 Missing = Literal["previous", "linear", "mean", "constant", "mask", "decay", "drop"]
 
 SERIES = "__series__"

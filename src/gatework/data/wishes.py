@@ -45,6 +45,7 @@ class Wishes:
     group: str | None = None
     variable: str | None = None
     value: str | None = None
+    labels_column: str | None = None
 
     def named_columns(self) -> list[tuple[str, str]]:
         """(option, column) for every column that the user named."""
@@ -55,6 +56,7 @@ class Wishes:
             ("group", self.group),
             ("variable", self.variable),
             ("value", self.value),
+            ("labels-column", self.labels_column),
         ]
         several = [("target", self.targets), ("time", times), ("known-future", self.known_future), ("static", self.static)]
         several += [("ignore", self.ignore), ("kind", tuple(self.kinds))]

@@ -16,7 +16,9 @@ from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples, SequenceSamples
 from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
-from gatework.errors import ConfigError, RunError
+from gatework.data.table import Table
+from gatework.errors import ConfigError, DataError, RunError
+from gatework.evaluate.anomalies import judge_steps
 from gatework.evaluate.live import LiveForecast
 from gatework.evaluate.live_steps import LiveSteps
 from gatework.evaluate.run import cut_note
@@ -25,6 +27,7 @@ from gatework.runs import RunFolder
 from gatework.runs.notebook import Shown
 from gatework.tasks import ClassifySteps, RegressSteps, Task
 from gatework.tasks.conformal import MEMORY, IntArray
+from gatework.tasks.detectors.explain import range_rows, step_rows
 from gatework.tasks.forecast import Draw, Forecast
 from gatework.tasks.ranges import with_ranges
 from gatework.tasks.task import Samples
@@ -35,10 +38,14 @@ TRADING_WEEK = 5
 
 @dataclass(frozen=True)
 class Prediction(Shown):
-    """frame: one row per predicted value (see `Task.predictions`). notes: what a reader must know about the data."""
+    """frame: one row per predicted value (see `Task.predictions`); of a detector one row per alarm (see `range_rows`).
+
+    notes: what a reader must know about the data. steps: of a detector, one row per step with its score; else None.
+    """
 
     frame: pl.DataFrame
     notes: tuple[str, ...]
+    steps: pl.DataFrame | None = None
 
 
 class Predictor:
@@ -66,7 +73,11 @@ class Predictor:
         Raises DataError when a column is missing or of another type, or when no series is long enough; ConfigError for a horizon
         that the model does not know.
         """
-        samples, notes = self._samples(data, labels, self._horizon(horizon))
+        ahead = self._horizon(horizon)
+        if self.trained.plan.anomaly is not None:
+            table, detected = self._read(data, labels)
+            return self._detect(self.trained.preparation.apply(table, Split.all_test(table)), tuple(detected))
+        samples, notes = self._samples(data, labels, ahead)
         task, preparation = self.trained.task, self.trained.preparation
         outputs = network_outputs(self.trained.network, samples)
         ranges = task.ranges(outputs, samples, preparation, self.trained.calibration)
@@ -104,23 +115,29 @@ class Predictor:
         paths = task.paths(outputs, samples, self.trained.preparation, calibration, Draw(num_paths, seed))
         return path_rows(samples, paths)
 
+    def _read(self, data: Source, labels: Source | None) -> tuple[Table, list[str]]:
+        """New data in its one form, and what a reader must know about it."""
+        plan = self.trained.plan
+        frame = read_rows(plan.data.model_copy(update={"validation_sources": (), "test_sources": ()}), data)
+        own_labels, notes = labels_to_predict(plan.data, frame, labels)
+        table = build_table(frame, plan.data, own_labels, targets_required=False, is_new=True)
+        return table, [*notes, *table.notes]
+
     def _samples(self, data: Source, labels: Source | None, ahead: int) -> tuple[Samples, list[str]]:
         """The windows at the end of every series, or the sequences; and what a reader must know about the data.
 
         Where ranges follow past errors, also the windows since the validation part, whose truths are known by now.
         """
         plan, preparation = self.trained.plan, self.trained.preparation
-        frame = read_rows(plan.data.model_copy(update={"validation_sources": (), "test_sources": ()}), data)
-        own_labels, label_notes = labels_to_predict(plan.data, frame, labels)
-        table = build_table(frame, plan.data, own_labels, targets_required=False, is_new=True)
+        table, said = self._read(data, labels)
         if plan.data.task != "forecast":
             prepared = preparation.apply(table, Split.all_test(table))
             whole = whole_or_steps(self.trained.task, prepared)
-            return whole, [*label_notes, *table.notes, *prepared.notes, *cut_note(whole)]
+            return whole, [*said, *prepared.notes, *cut_note(whole)]
         table = append_horizon(table, ahead, weekdays_only=plan.period == TRADING_WEEK)
         prepared = preparation.apply(table, Split.all_test(table))
         samples = ForecastSamples(prepared, None, "test", plan.window, ahead)
-        notes = [*label_notes, *table.notes, *prepared.notes]
+        notes = [*said, *prepared.notes]
         if samples.skipped:
             shown = ", ".join(samples.skipped[:5])
             notes.append(f"{len(samples.skipped)} series are shorter than the window and have no forecast: {shown}.")
@@ -166,6 +183,23 @@ class Predictor:
         Raises ConfigError where steps have no answers of their own or the network reads ahead; DataError for a lacking attribute.
         """
         return LiveSteps(self.trained, static or {})
+
+    def _detect(self, prepared: Prepared, notes: tuple[str, ...]) -> Prediction:
+        """The alarms in new data, and the score of each of its steps."""
+        found = judge_steps(self.trained, prepared, np.arange(len(prepared.times), dtype=np.int64))
+        unscored = [
+            name
+            for name, start, end in zip(prepared.ids, prepared.offsets[:-1], prepared.offsets[1:], strict=True)
+            if not np.isfinite(found.found.scores[start:end]).any()
+        ]
+        if len(unscored) == len(prepared.ids):
+            raise DataError(
+                f"No series has a step that can be scored: the longest of {len(unscored)} has "
+                f"{np.diff(prepared.offsets).max()} steps. "
+                f"Expected values, and more than {self.trained.plan.window} steps of a series. Give more of the past with them."
+            )
+        short = f"{len(unscored)} series have no score, being too short or empty: {', '.join(unscored[:5])}."
+        return Prediction(range_rows(found), (*notes, *prepared.notes, *([short] if unscored else [])), step_rows(found))
 
 
 def whole_or_steps(task: Task, prepared: Prepared) -> SequenceSamples | StepSamples:

@@ -14,12 +14,15 @@ from gatework.data.dataset import Dataset, Source, open_dataset, open_other, own
 from gatework.data.groups import groups_of
 from gatework.data.step_samples import StepSamples
 from gatework.errors import ConfigError, RunError
+from gatework.evaluate.anomalies import figures_of, judge_steps, threshold_notes, without_labels
 from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_units, sequence_units, step_units
 from gatework.evaluate.elsewhere import beside_test, suffix_of
 from gatework.evaluate.partial import gains_over_baselines, partial_notes
 from gatework.evaluate.verdict import verdict
 from gatework.model import TrainedModel, load_trained, network_outputs
 from gatework.runs import Evaluation, Manifest, Part, Plan, RunFolder, ScoreRow, atomic_write, file_sha256
+from gatework.tasks.detectors.explain import range_rows, step_rows
+from gatework.tasks.detectors.windows import JudgedSteps
 from gatework.tasks.ranges import with_ranges
 from gatework.tasks.task import Answer, Case, Samples, Task
 
@@ -62,7 +65,7 @@ def evaluate_run(
     suffix = suffix_of(part, data if other else None)
     if other is not None:
         evaluation = beside_test(folder, evaluation)
-    names = write_scores(folder, evaluation, judged.predictions, suffix)
+    names = write_scores(folder, evaluation, judged.predictions, suffix, judged.ranges)
     folder.update_manifest(
         status="evaluated",
         wall_time_s={"evaluate": round(time.perf_counter() - started, 3)},
@@ -73,11 +76,15 @@ def evaluate_run(
 
 @dataclass(frozen=True)
 class Judged:
-    """A judged model. resampled: the draws behind the intervals, one for each row of the table. predictions: one row each."""
+    """A judged model. resampled: the draws behind the intervals, one for each row of the table. predictions: one row each.
+
+    ranges: of a detector, one row for each alarm; else None.
+    """
 
     evaluation: Evaluation
     resampled: tuple[Resampled, ...]
     predictions: pl.DataFrame
+    ranges: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,8 @@ def predict_and_judge(
 
     seed: of the bootstrap, the same for what is compared in pairs.
     """
+    if trained.plan.anomaly is not None:
+        return detect_and_judge(trained, own, other, part)
     judged = trained.task.samples(other.prepared, other.split, "test" if part == "new" else part)
     outputs = network_outputs(trained.network, judged)
     values = trained.task.decode(outputs, trained.preparation)
@@ -115,13 +124,36 @@ def predict_and_judge(
     return Judged(evaluation, resampled, with_ranges(predictions, ranges))
 
 
-def write_scores(folder: RunFolder, evaluation: Evaluation, predictions: pl.DataFrame, suffix: str = "") -> tuple[str, str]:
-    """evaluation.json and predictions.parquet, or beside them those with a suffix; the names."""
+def detect_and_judge(trained: TrainedModel, own: Dataset, other: Dataset, part: Part | Literal["new"]) -> Judged:
+    """A detector on one part of `other`: every step of it is judged, in series that are read from their start."""
+    steps = JudgedSteps(other.prepared, other.split, "test" if part == "new" else part)
+    found = judge_steps(trained, other.prepared, steps.rows)
+    model = Answer(model_name(trained.plan), describe(trained.plan), found.found.scores[steps.rows])
+    evaluation, resampled = judge(trained, own, steps, model, part)
+    units = tuple(unit_of(trained.plan.data.sources, name) for name in own.prepared.target_names)
+    evaluation = evaluation.model_copy(
+        update={
+            "figures": figures_of(trained, found, units),
+            "verdict": without_labels(evaluation, found),
+            "notes": (*evaluation.notes, *threshold_notes(trained)),
+        }
+    )
+    return Judged(evaluation, resampled, step_rows(found), range_rows(found))
+
+
+def write_scores(
+    folder: RunFolder, evaluation: Evaluation, predictions: pl.DataFrame, suffix: str = "", ranges: pl.DataFrame | None = None
+) -> tuple[str, ...]:
+    """evaluation.json and predictions.parquet, or beside them those with a suffix; ranges.csv of a detector; the names."""
     names = (f"evaluation{suffix}.json", f"predictions{suffix}.parquet")
     folder.write(names[0], evaluation)
     with atomic_write(folder.file(names[1])) as temporary:
         predictions.write_parquet(temporary, compression="zstd")
-    return names
+    if ranges is None:
+        return names
+    with atomic_write(folder.file(f"ranges{suffix}.csv")) as temporary:
+        ranges.write_csv(temporary)
+    return (*names, f"ranges{suffix}.csv")
 
 
 def open_both(folder: RunFolder, data: Source | None, labels: Source | None = None) -> tuple[Dataset, Dataset | None]:
@@ -174,7 +206,7 @@ def describe(plan: Plan) -> str:
 def judge(
     trained: TrainedModel,
     own: Dataset,
-    judged: Samples,
+    judged: Samples | JudgedSteps,
     model: Answer,
     part: Part | Literal["new"],
     draws: Draws = Draws(),
@@ -222,7 +254,7 @@ def judge(
     return evaluation, tuple(resampled)
 
 
-def check_top(plan: Plan, judged: Samples) -> None:
+def check_top(plan: Plan, judged: Samples | JudgedSteps) -> None:
     """ConfigError when precision at k asks for more samples than there are."""
     top = plan.decision.top
     if top is not None and top > len(judged):
@@ -263,7 +295,7 @@ def score_rows(answers: list[Answer], resampled: list[Resampled]) -> tuple[Score
     )
 
 
-def skipped_note(judged: Samples) -> tuple[str, ...]:
+def skipped_note(judged: Samples | JudgedSteps) -> tuple[str, ...]:
     """Series that were too short to be judged, by name."""
     skipped: list[str] = getattr(judged, "skipped", [])
     if not skipped:
@@ -272,7 +304,7 @@ def skipped_note(judged: Samples) -> tuple[str, ...]:
     return (f"{len(skipped)} series are too short for a window and were not judged: {named}.",)
 
 
-def cut_note(judged: Samples) -> tuple[str, ...]:
+def cut_note(judged: Samples | JudgedSteps) -> tuple[str, ...]:
     """Sequences whose later steps are judged without all that came before them."""
     if not isinstance(judged, StepSamples) or not judged.num_cut:
         return ()

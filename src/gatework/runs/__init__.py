@@ -4,6 +4,7 @@
     split.json          SplitRecord     which rows or sequences were used for what
     prepare.json        (data.prepare)  scales and categories, fitted on training rows only
     model.safetensors   (model)         the best weights
+    detector.json       DetectorRecord  of anomaly detection: what is normal, and the threshold of an alarm
     checkpoint.safetensors  (train)     all that a killed training needs to go on
     decision.json       Decision        of a classification: calibration and threshold, fitted on the validation part
     history.jsonl       HistoryRow      one line per epoch
@@ -32,6 +33,7 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from gatework.errors import RunError
+from gatework.runs.anomaly import AnomalyPlan, DetectorRecord, ThresholdRecord
 from gatework.runs.conformal import Conformal
 from gatework.runs.decision import Decision, DecisionPlan
 from gatework.runs.evaluation import Evaluation, IntervalScores, MetricInfo, Score, ScoreRow, UncertaintyScores, leaderboard
@@ -51,6 +53,7 @@ from gatework.runs.figures import (
 from gatework.runs.notebook import Shown
 from gatework.runs.record import (
     CLASS_TASKS,
+    HISTORY_TASKS,
     SCHEMA_VERSION,
     STEP_TASKS,
     DecoderName,
@@ -66,8 +69,10 @@ from gatework.runs.record import (
 
 __all__ = [
     "CLASS_TASKS",
+    "HISTORY_TASKS",
     "SCHEMA_VERSION",
     "STEP_TASKS",
+    "AnomalyPlan",
     "AnyFigure",
     "Band",
     "BarsFigure",
@@ -79,6 +84,7 @@ __all__ = [
     "Decision",
     "DecisionPlan",
     "DecoderName",
+    "DetectorRecord",
     "DotsFigure",
     "Evaluation",
     "FieldPlan",
@@ -109,6 +115,7 @@ __all__ = [
     "SplitPlan",
     "SplitRecord",
     "TaskName",
+    "ThresholdRecord",
     "TrainingPlan",
     "UncertaintyScores",
     "atomic_write",
@@ -122,7 +129,7 @@ class FieldPlan(Record):
 
     name: str
     kind: Literal["numeric", "categorical", "boolean", "timestamp"]
-    role: Literal["target", "past", "known_future", "static", "series", "time", "split", "group", "ignored"]
+    role: Literal["target", "past", "known_future", "static", "series", "time", "split", "group", "label", "ignored"]
     missing: Literal["previous", "linear", "mean", "constant", "mask", "decay", "drop"] = "previous"
     constant: float = 0.0
 
@@ -252,7 +259,7 @@ class Plan(Record):
     horizon, window: in steps; 0 where the task has none (classification, regression). period: steps of one season, 0 if unknown.
     piece: where every step has an answer, a sequence is judged in pieces of so many steps, each after reading the `window` steps
         before it; 0 for other tasks.
-    python: the lines of Python that do the same as the command.
+    python: the lines of Python that do the same as the command. anomaly: how anomalies are looked for; None for other tasks.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -266,6 +273,7 @@ class Plan(Record):
     window: int = 0
     piece: int = 0
     period: int = 0
+    anomaly: AnomalyPlan | None = None
     reasons: dict[str, str] = {}
     python: str = ""
 

@@ -2,6 +2,7 @@
 
 from gatework.runs import Plan, RunFolder
 from gatework.runs.decision import DECISION, Decision
+from gatework.tasks.anomaly import Anomaly
 from gatework.tasks.classify import Classify
 from gatework.tasks.classify_steps import ClassifySteps
 from gatework.tasks.forecast import Forecast
@@ -10,6 +11,7 @@ from gatework.tasks.regress_steps import RegressSteps
 from gatework.tasks.task import Task
 
 TASKS: dict[str, type[Task]] = {
+    "anomaly": Anomaly,
     "forecast": Forecast,
     "classify": Classify,
     "regress": Regress,
@@ -17,13 +19,16 @@ TASKS: dict[str, type[Task]] = {
     "regress_steps": RegressSteps,
 }
 
-__all__ = ["TASKS", "Classify", "ClassifySteps", "Forecast", "Regress", "RegressSteps", "Task", "planned_task"]
+__all__ = ["TASKS", "Anomaly", "Classify", "ClassifySteps", "Forecast", "Regress", "RegressSteps", "Task", "planned_task"]
 
 
 def planned_task(plan: Plan, folder: RunFolder | None = None) -> Task:
     """The task that a plan asks for; folder: of a trained run, whose decision.json is then part of the task."""
     if plan.data.task == "forecast":
         return Forecast(plan.horizon, plan.window, plan.model, plan.period, plan.training.loss, plan.ranges)
+    if plan.data.task == "anomaly":
+        assert plan.anomaly is not None
+        return Anomaly(plan.anomaly, plan.horizon, plan.window)
     if plan.data.task == "classify":
         fitted = folder.read(DECISION, Decision) if folder is not None and folder.has(DECISION) else None
         return Classify.planned(plan, fitted)

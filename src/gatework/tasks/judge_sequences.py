@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from gatework.data.prepared import Prepared
-from gatework.data.samples import ForecastSamples, SequenceSamples
+from gatework.data.samples import SequenceSamples
 from gatework.data.step_samples import StepSamples
 from gatework.runs import Figure, MatrixFigure, ScatterFigure
 from gatework.runs.decision import DecisionPlan
@@ -36,8 +36,8 @@ def samples_of(case: Case) -> tuple[SequenceSamples, SequenceSamples]:
 
 def places_of(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """The rows of `targets` that answer the training samples and the judged ones, sequences or steps."""
-    assert not isinstance(case.train, ForecastSamples)
-    assert not isinstance(case.judged, ForecastSamples)
+    assert isinstance(case.train, SequenceSamples | StepSamples)
+    assert isinstance(case.judged, SequenceSamples | StepSamples)
     return case.train.place, case.judged.place
 
 

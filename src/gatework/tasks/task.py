@@ -16,6 +16,7 @@ from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
 from gatework.ragged import Ragged
 from gatework.runs import Figure, Part, TaskName, UncertaintyScores
+from gatework.tasks.detectors.windows import DetectorWindows, JudgedSteps
 from gatework.tasks.metrics import Measured
 from gatework.tasks.outputs.output import masked_mean
 from gatework.tasks.range_calibration import RangeCalibration
@@ -23,7 +24,7 @@ from gatework.tasks.ranges import Ranges
 
 __all__ = ["Answer", "Case", "Entry", "Features", "Samples", "Sizes", "Task", "masked_mean"]
 
-Samples = ForecastSamples | SequenceSamples | StepSamples
+Samples = ForecastSamples | SequenceSamples | StepSamples | DetectorWindows
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Case:
     preparation: Preparation
     split: Split
     train: Samples
-    judged: Samples
+    judged: Samples | JudgedSteps
     period: int
     target_units: tuple[str, ...]
 

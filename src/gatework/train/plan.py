@@ -7,6 +7,7 @@ from gatework.data.order import skips_weekends
 from gatework.data.table import Table
 from gatework.errors import ConfigError
 from gatework.runs import (
+    HISTORY_TASKS,
     STEP_TASKS,
     DataPlan,
     DecisionPlan,
@@ -20,6 +21,7 @@ from gatework.runs import (
 )
 from gatework.train.augment import augment_strengths
 from gatework.train.choices import Choices, dashed
+from gatework.train.plan_anomaly import VALIDATION, plan_anomaly
 from gatework.train.plan_classes import check_class_options, plan_decision
 from gatework.train.plan_forecast import plan_forecaster, plan_lengths
 from gatework.train.plan_ranges import plan_ranges
@@ -33,6 +35,11 @@ FORECASTS_ONLY = (
     "output", "intervals", "calibrate", "calibration_share",
 )  # fmt: skip
 """Options that mean nothing to a task without a horizon."""
+
+DETECTORS_ONLY = ("method", "false_alarms", "gap", "labels_column")
+NOT_FOR_DETECTORS = ("augment", "refit", "init_from", "freeze", "keep_scales")
+DETECTORS_TOO = ("horizon", "window", "known_future", "season")
+"""Options of anomaly detection alone, those that it does not have, and those that it shares with forecasts."""
 
 SMALL_DATA = 2000
 """Training samples below which a smaller, more regularised network is taken."""
@@ -55,6 +62,8 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     if start is not None:
         request = lengths_like(request, start, choices)
     split = plan_split(request, data, table, choices)
+    if data.task == "anomaly":
+        return plan_anomaly(request, data, table, split, choices, step_seconds(table))
     period = season_steps(table) if request.season is None else request.season
     horizon, window, piece = 0, 0, 0
     num_samples = table.steps.height if data.task == "forecast" else table.sequences.height
@@ -99,7 +108,7 @@ def check_numbers(request: Request) -> None:
         value = getattr(request, name)
         if value is not None and not (0 < value < float("inf")):
             raise ConfigError(f"{name} is {value}; expected a positive number. Give --{dashed(name)} a number above 0.")
-    for name in ("seed", "weight_decay", "linear_steps"):
+    for name in ("seed", "weight_decay", "linear_steps", "gap"):
         value = getattr(request, name)
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"{name} is {value}; expected a number of at least 0. Give --{dashed(name)} 0 or more.")
@@ -118,6 +127,24 @@ def check_numbers(request: Request) -> None:
 def check_options_of_task(request: Request, task: TaskName) -> None:
     """ConfigError for an option that means nothing to this task."""
     answers = "step" if task in STEP_TASKS else "whole series"
+    for name in DETECTORS_ONLY:
+        if task != "anomaly" and getattr(request, name) is not None:
+            raise ConfigError(
+                f"{name} is {getattr(request, name)}, but the task is {task}. Expected --{dashed(name)} with anomaly detection "
+                f"only. Leave it out, or ask for --task anomaly."
+            )
+    if task == "anomaly":
+        given = [
+            name
+            for name in (*FORECASTS_ONLY, *ONE_ANSWER_OPTIONS, *NOT_FOR_DETECTORS)
+            if name not in DETECTORS_TOO and getattr(request, name)
+        ]
+        if given:
+            raise ConfigError(
+                f"{given[0]} is {getattr(request, given[0])}, but the task is anomaly detection. Expected --{dashed(given[0])} "
+                f"with other tasks only. Leave it out."
+            )
+        return
     for name in FORECASTS_ONLY:
         if name == "window" and task in STEP_TASKS:
             continue
@@ -137,8 +164,9 @@ def check_options_of_task(request: Request, task: TaskName) -> None:
 def plan_split(request: Request, data: DataPlan, table: Table, choices: Choices) -> SplitPlan:
     """How the data is divided."""
     column = next((item.name for item in data.fields if item.role == "split"), None)
+    usual = VALIDATION if data.task == "anomaly" else 0.15
     shares = {
-        "validation": 0.15 if request.validation_share is None else request.validation_share,
+        "validation": usual if request.validation_share is None else request.validation_share,
         "test": 0.15 if request.test_share is None else request.test_share,
         "seed": request.seed,
     }
@@ -159,14 +187,14 @@ def plan_split(request: Request, data: DataPlan, table: Table, choices: Choices)
     inferred, why = {
         "forecast": ("time", "a forecast is judged on what comes after its training data"),
         "classify": ("stratified", "every class is in every part, whole sequences only"),
+        "anomaly": ("time", "what comes later is judged by what was normal before"),
         "regress": ("group", "whole sequences, so that no sequence is in two parts"),
         **dict.fromkeys(STEP_TASKS, split_of_steps(data.task, table)),
     }[data.task]
     kind = choices.pick("split", request.split_by, inferred, why)
-    if data.task == "forecast" and kind != "time":
+    if data.task in HISTORY_TASKS and kind != "time":
         raise ConfigError(
-            f"split_by is '{kind}' for a forecast; expected 'time', since a forecast is judged on later data. "
-            f"Leave --split-by out."
+            f"split_by is '{kind}' for {data.task}; expected 'time', since it is judged on later data. Leave --split-by out."
         )
     return SplitPlan(kind=kind, **shares)  # type: ignore[arg-type]
 

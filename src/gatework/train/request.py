@@ -44,6 +44,9 @@ class Request(Record):
     "zero-inflated". intervals: the shares of truths that its ranges should hold, such as (0.8, 0.95). calibrate: how the errors
     on the validation part correct them: "split", "adaptive" or "none". calibration_share: the later share of that part that is
     kept for this alone.
+    method: of anomaly detection: "auto", "forecast" or "reconstruction". false_alarms: its budget, such as "1/week" or "0.001"
+    of the steps. gap: alarms with at most so many quiet steps between them are one range.
+    labels_column: says which steps are anomalies; it is no input and only judges.
     """
 
     target: str | tuple[str, ...] = ()
@@ -82,6 +85,10 @@ class Request(Record):
     patience: int | None = None
     minutes: float | None = None
     seed: int = 0
+    method: Literal["auto", "forecast", "reconstruction"] | None = None
+    false_alarms: str | None = None
+    gap: int | None = None
+    labels_column: str | None = None
     season: int | None = None
     segment: int | None = None
     normalise: Normalisation | None = None

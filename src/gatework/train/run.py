@@ -27,6 +27,7 @@ from gatework.model import CONFORMAL, ERRORS, WEIGHTS, SequenceModel, build_mode
 from gatework.runs import DataPlan, Manifest, Plan, RunFolder, file_sha256
 from gatework.runs.decision import DECISION
 from gatework.tasks import planned_task
+from gatework.tasks.detectors.detector import DETECTOR, fit_detector
 from gatework.tasks.task import Samples
 from gatework.train.augment import Augmenter, Columns
 from gatework.train.checkpoint import CHECKPOINT, Checkpoint
@@ -52,7 +53,7 @@ def plan_run(source: Source, request: Request) -> tuple[Plan, Dataset]:
 
 def plan_table(source: Source, request: Request) -> tuple[Plan, Table]:
     """Read the data and decide everything but which rows are in which part; nothing is written or fitted."""
-    if not request.targets or not request.targets[0]:
+    if request.task != "anomaly" and (not request.targets or not request.targets[0]):
         tables = [read_frame(table) for table in (request.labels, source) if table is not None]
         columns = dict.fromkeys(name for table in tables for name in table.columns)
         raise ConfigError(
@@ -149,6 +150,7 @@ def wishes(request: Request, part_column: str | None) -> Wishes:
         group=request.group,
         variable=request.variable,
         value=request.value,
+        labels_column=request.labels_column,
     )
 
 
@@ -271,7 +273,13 @@ def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, 
         save_calibration(folder, calibration)
     network = refitted(plan, dataset, training, folder) if plan.training.refit else training.network
     save_trained(folder, network, sizes_for(plan, dataset.prepared))
-    warned = (*warnings_in_words(plan, progress.history), *(decision.notes if decision else ()))
+    warned: tuple[str, ...] = (*warnings_in_words(plan, progress.history), *(decision.notes if decision else ()))
+    finished = ["config.json", "split.json", "prepare.json", WEIGHTS]
+    if plan.anomaly is not None:
+        detector = fit_detector(network, plan, dataset.prepared, dataset.split)
+        folder.write(DETECTOR, detector)
+        finished.append(DETECTOR)
+        warned = (*warned, *detector.notes, *detector.threshold.notes)
     for sentence in warned:
         training.watch.note(sentence)
     manifest = folder.read("run.json", Manifest)
@@ -279,7 +287,7 @@ def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, 
         status="trained",
         num_parameters=sum(parameter.numel() for parameter in training.network.parameters()),
         wall_time_s={"train": round(manifest.wall_time_s.get("train", 0.0) + time.perf_counter() - started, 3)},
-        files={name: file_sha256(folder.file(name)) for name in finished_files(folder)},
+        files={name: file_sha256(folder.file(name)) for name in dict.fromkeys((*finished_files(folder), *finished))},
         notes=(*manifest.notes, *training.notes, *warned),
     )
     return folder

@@ -7,6 +7,7 @@ from gatework.runs import CLASS_TASKS, STEP_TASKS
 
 TASK_WORDS = {
     "forecast": "Forecast: the next steps of each target, from the steps before them",
+    "anomaly": "Anomaly detection: which stretches are unlike what the series did in training",
     "classify": "Classification: one class for each whole sequence",
     "regress": "Regression: one number for each whole sequence",
     "classify_steps": "Classification of steps: one class for each step",
@@ -55,6 +56,11 @@ def _sentence(given: Ingredients) -> Html:
         along = Html(" and ") + listed(map(glossary.link, beside)) if beside else ""
         ahead = glossary.link(f", what will the next {steps(plan.horizon, step_s)} of ")
         return element("p", reads, targets, along, ahead, targets if len(plan.data.targets) == 1 else "these targets", " be?")
+    if plan.data.task == "anomaly":
+        along = Html(", given ") + listed(map(glossary.link, beside)) + Html(",") if beside else ""
+        return element(
+            "p", "Where do ", targets, along, " do what the training part does not let one expect, and in which of them is it?"
+        )
     inputs = listed(map(glossary.link, [counted(past + future, "column"), *(beside[-1:] if static else [])]))
     verb = "which class of " if plan.data.task in CLASS_TASKS else "what value of "
     if plan.data.task in STEP_TASKS:

@@ -8,6 +8,7 @@ from gatework.report.section import Ingredients, bullets, paragraph
 from gatework.runs import FieldPlan, Part
 
 ROLES = {
+    "label": "says which steps are anomalies; only judges",
     "target": "target",
     "past": "known up to now",
     "known_future": "known ahead",

@@ -33,6 +33,13 @@ def limits_of(plan: Plan, evaluation: Evaluation | None) -> list[str]:
             limits.append(
                 "All columns are taken as unknown ahead. If some are known, such as a timetable, name them with --known-future."
             )
+    elif plan.data.task == "anomaly":
+        limits.append(
+            "An alarm says that a stretch is unlike the training part, not that it is bad; a fault that was usual there is none."
+        )
+        limits.append(
+            "The budget of false alarms holds for data like the validation part; when the normal state changes, train again."
+        )
     elif plan.split.kind == "stratified":
         limits.append(
             "Sequences of the same person, machine or place may be in the training part and in the test part. If the model "

@@ -6,7 +6,7 @@ from gatework.report.glossary import Glossary
 from gatework.report.markup import Html, code, element, join
 from gatework.report.numbers import counted, whole
 from gatework.report.section import Ingredients, paragraph
-from gatework.runs import Plan
+from gatework.runs import HISTORY_TASKS, Plan
 
 HEADS = {
     "forecast": (
@@ -14,6 +14,13 @@ HEADS = {
         (
             "The head reads the last state and the last inputs once, and gives all steps of the horizon together; what is known "
             "ahead of a step is added to that step."
+        ),
+    ),
+    "anomaly": (
+        "what is expected",
+        (
+            "The head says what each step should be: from the steps before it (forecast), or from a window around it that went "
+            "through the state at its end (reconstruction). What was seen minus that, over its usual spread, is the score."
         ),
     ),
     "classify": (
@@ -67,12 +74,12 @@ def _words(plan: Plan, num_parameters: int) -> str:
 def _drawing(given: Ingredients) -> Html:
     plan = given.material.plan
     inputs = [field for field in plan.data.fields if field.role in ("past", "known_future", "static")]
-    is_forecast = plan.data.task == "forecast"
+    is_forecast = plan.data.task in HISTORY_TASKS
     num_columns = len(inputs) + (len(plan.data.targets) if is_forecast else 0)
     length = f"{counted(plan.window, 'step')} each" if plan.window and is_forecast else "of any length"
     both_ways = ", both directions" if plan.model.bidirectional else ""
     times = f"{plan.model.num_layers} × " if plan.model.num_layers > 1 else ""
-    out = f"{whole(plan.horizon)} × {counted(len(plan.data.targets), 'target')}" if is_forecast else ", ".join(plan.data.targets)
+    out = f"{whole(plan.horizon)} × {counted(len(plan.data.targets), 'target')}" if plan.horizon else ", ".join(plan.data.targets)
     boxes = [
         ("Sequences", f"{counted(num_columns, 'column')}, {length}", ""),
         (f"{times}{plan.model.cell}", f"{counted(plan.model.hidden_size, 'unit')}{both_ways}", " recurrent"),

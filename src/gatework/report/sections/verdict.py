@@ -20,6 +20,8 @@ def title_text(material: Material) -> str:
     if plan.data.task == "forecast":
         ahead = counted(plan.horizon, "step") if material.step_s is None else time_span(plan.horizon * material.step_s)
         return f"Forecasting {targets}, {ahead} ahead"
+    if plan.data.task == "anomaly":
+        return f"Anomalies in {targets}"
     verb = "Classifying" if plan.data.task in CLASS_TASKS else "Estimating"
     return f"{verb} {targets} {'at each step' if plan.data.task in STEP_TASKS else 'from whole sequences'}"
 
@@ -30,7 +32,8 @@ def write_verdict(given: Ingredients) -> Html:
     glossary.begin_section()
     evaluation = material.evaluation
     task = material.plan.data.task
-    kind = {"forecast": "Forecast", "classify": "Classification", "regress": "Regression"}[task.removesuffix("_steps")]
+    titles = {"forecast": "Forecast", "classify": "Classification", "regress": "Regression", "anomaly": "Anomalies"}
+    kind = titles[task.removesuffix("_steps")]
     parts = [element("p", f"gatework report · {kind}", class_="kicker"), element("h1", title_text(material), dir="auto")]
     if evaluation is None:
         parts += [_missing(material), _facts(material)]
@@ -79,7 +82,7 @@ def _facts(material: Material) -> Html:
     plan, manifest, evaluation = material.plan, material.manifest, material.evaluation
     facts: list[tuple[str, str, str]] = []
     if evaluation is not None:
-        noun = {"forecast": "forecast", **dict.fromkeys(STEP_TASKS, "step")}.get(plan.data.task, "sequence")
+        noun = {"forecast": "forecast", "anomaly": "step", **dict.fromkeys(STEP_TASKS, "step")}.get(plan.data.task, "sequence")
         part = "new data" if evaluation.part == "new" else f"{evaluation.part} part"
         facts.append(("scored on", counted(evaluation.num_samples, noun), part))
     facts.append(("model", plan.model.cell, counted(plan.model.hidden_size, "hidden unit")))

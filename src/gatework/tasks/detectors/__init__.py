@@ -1,0 +1,1 @@
+"""How anomalies are found: expectation, residual, score, threshold, ranges; one idea per file."""
