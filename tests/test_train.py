@@ -175,7 +175,7 @@ def test_test_rows_change_no_fitted_number_no_weight_and_no_earlier_prediction(t
         frames = []
         for run, frame in zip(runs, (data, changed), strict=True):
             evaluate_run(run, data=frame, part=part)
-            frames.append(pl.read_parquet(run.file("predictions.parquet")))
+            frames.append(pl.read_parquet(run.file(f"predictions-{part}.parquet")))
         assert frames[0].equals(frames[1])
     evaluate_run(runs[0], data=data)
     assert pl.read_parquet(runs[0].file("predictions.parquet")).height > 0
@@ -268,6 +268,7 @@ def test_the_history_holds_one_line_per_epoch_and_the_manifest_the_hashes(tmp_pa
     assert [line["elapsed_s"] for line in lines] == sorted(line["elapsed_s"] for line in lines)
     manifest = run.read("run.json", Manifest)
     assert manifest.status == "trained"
-    assert set(manifest.files) == {"config.json", "split.json", "prepare.json", "model.safetensors"}
+    ranges = {"conformal.json", "conformal.safetensors"}
+    assert set(manifest.files) == {"config.json", "split.json", "prepare.json", "model.safetensors"} | ranges
     tensors, _ = load_weights(run.file("model.safetensors"))
     assert manifest.num_parameters == sum(tensor.numel() for tensor in tensors.values())
