@@ -70,7 +70,7 @@ def test_every_spelling_that_a_person_would_try_is_understood(tmp_path: Path) ->
         ("series = 2024-01-01", "'series = 2024-01-01'", "Expected text", 'series = "load"'),
         ("ignore = [1, 2]", "'ignore = [1, 2]'", "Expected a list of texts", 'ignore = ["temperature"]'),
         ("kinds = { load = 'numerc' }", 'load = "numerc"', "for each column one of numeric", 'temperature = "numeric"'),
-        ("missing = 'liner'", "'missing = \"liner\"'", "one of previous, linear", 'missing = "linear"'),
+        ("missing = 'liner'", "'missing = \"liner\"'", "one of auto, previous, linear", 'missing = "linear"'),
         ("target = ", "is not valid TOML", "Expected lines such as horizon = 24", "Correct that place"),
     ],
 )

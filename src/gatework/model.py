@@ -15,7 +15,7 @@ from gatework.data.prepare import Preparation
 from gatework.data.prepared import Prepared
 from gatework.data.samples import Batch
 from gatework.errors import RunError
-from gatework.layers import LockedDropout, Recurrent
+from gatework.layers import Decay, LockedDropout, Recurrent
 from gatework.ragged import Ragged
 from gatework.runs import SCHEMA_VERSION, DetectorRecord, ModelPlan, Plan, RunFolder, atomic_write
 from gatework.tasks import Task, planned_task
@@ -36,10 +36,14 @@ class SequenceModel(nn.Module):
 
     def __init__(self, plan: ModelPlan, sizes: Sizes, task: Task):
         super().__init__()
+        self.num_clock = sizes.num_clock
+        self.fading = None
+        if sizes.fading_values:
+            self.fading = Decay(sizes.fading_values, sizes.fading_masks, sizes.fading_since, sizes.resting)
         self.entry = task.entry(sizes)
         self.recurrent = Recurrent(
             plan.cell,
-            self.entry.output_size,
+            self.entry.output_size + self.num_clock,
             plan.hidden_size,
             num_layers=plan.num_layers,
             bidirectional=plan.bidirectional,
@@ -58,17 +62,38 @@ class SequenceModel(nn.Module):
 
     def features(self, inputs: Ragged, horizon: int = 0) -> Features:
         """What the head reads, after dropout. horizon: steps to be forecast, 0 where there are none."""
-        read, window = self.entry(inputs, horizon)
-        steps, states = self.recurrent(self.input_dropout(read))
+        read, inputs, window = self.read(inputs, horizon)
+        steps, states = self.recurrent(read)
         states = states if isinstance(states, tuple) else (states,)
         directions = 2 if self.recurrent.bidirectional else 1
         last = states[0][-directions:].transpose(0, 1).flatten(1)
         return Features(steps.with_values(self.dropout(steps.values)), self.dropout(last), inputs, states, window)
 
+    def read(self, inputs: Ragged, horizon: int) -> tuple[Ragged, Ragged, object]:
+        """What the recurrent layers read, the samples with their gaps faded, and what the head must know of them."""
+        clock = None
+        if self.num_clock:
+            clock = inputs.with_values(inputs.values[:, -self.num_clock :])
+            inputs = inputs.with_values(inputs.values[:, : -self.num_clock])
+        if self.fading is not None:
+            inputs = self.fading(inputs)
+        read, window = self.entry(inputs, horizon)
+        read = self.input_dropout(read)
+        return read if clock is None else with_clock(read, clock), inputs, window
+
     def predict(self, batch: Batch) -> Tensor:
         """The head's output for a batch; of the judged steps alone where every step has an answer."""
         output: Tensor = self(batch.inputs, batch.future)
         return output if batch.judged is None else output[batch.judged]
+
+
+def with_clock(read: Ragged, clock: Ragged) -> Ragged:
+    """What the layers read, with the columns that go past the gates behind it. A sample may be several sequences, one a lane."""
+    lanes = read.num_sequences // max(1, clock.num_sequences)
+    values = clock.values
+    if lanes > 1:  # windows of a forecast: all are equally long
+        values = values.view(clock.num_sequences, -1, values.shape[-1]).repeat_interleave(lanes, 0).flatten(0, 1)
+    return read.with_values(torch.cat([read.values, values], dim=-1))
 
 
 def remember_at_first(recurrent: Recurrent) -> None:
@@ -97,6 +122,11 @@ def sizes_for(plan: Plan, prepared: Prepared) -> Sizes:
         num_classes=len(prepared.classes),
         target_columns=tuple(prepared.input_names.index(name) for name in prepared.target_names) if plan.horizon else (),
         target_zeros=prepared.target_zeros,
+        num_clock=len(prepared.clock_names),
+        fading_values=tuple(value for value, _, _ in prepared.fading),
+        fading_masks=tuple(mask for _, mask, _ in prepared.fading),
+        fading_since=tuple(since for _, _, since in prepared.fading),
+        resting=prepared.resting,
     )
 
 

@@ -106,6 +106,8 @@ def show_series_and_time(facts: "Look") -> None:
         rows.append(("time", "none: the rows in their order"))
     else:
         rows.append(("time", f"'{time.name}' from {time.first} to {time.last}, one step every {time.step or '?'}"))
+        if time.irregular:
+            rows.append(("steps", f"irregular: {time.irregular}; the time since the step before is an input"))
         rows.append(("gaps", f"{counted(time.num_gaps, 'gap')} in time" if time.num_gaps else "no step is missing"))
         for start, end, name in time.largest:
             of = f" (series {name})" if series.count > 1 else ""

@@ -89,7 +89,7 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("value", "COLUMN", DATA, "Layout long: the column that holds the value.", "inferred"),
     RequestOption("labels", "FILE", DATA, "A second table, joined by the series: labels or static attributes.", "none"),
     RequestOption(
-        "missing", "POLICY", GAPS, "previous, linear, mean, constant, mask or drop; or COLUMN=POLICY.", "previous", "pairs"
+        "missing", "POLICY", GAPS, "auto, previous, linear, mean, constant, mask, decay, drop; or COLUMN=POLICY.", "auto", "pairs"
     ),
     RequestOption("constant", "NUMBER", GAPS, "What --missing constant fills with.", "0", "float"),
     RequestOption("test", "FILE", SPLIT, "A separate file to test on.", "a share of DATA", "list"),

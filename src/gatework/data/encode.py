@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import model_validator
 
+from gatework.data.clock import since_observed
 from gatework.data.fill import IN_WORDS, fill
 from gatework.data.scale import CLIP, UNSCALED, NumericScale, fit_scale, mean_and_std
 from gatework.data.series import BoolArray, Rows
@@ -29,7 +30,8 @@ class FittedField(FieldPlan):
     where: in which frame of the table it stands.
     scale: of numbers, truth values (unscaled) and time stamps (days since `origin`, itself in days since 1970).
     categories: those with an input of their own. usual: the most frequent one, which fills gaps without a predecessor.
-    has_mask: an input says whether the value was observed.
+    has_mask: an input says whether the value was observed. has_since: another one how long ago it was observed last, before this
+        step, in units of `since_scale` usual steps.
     """
 
     where: Literal["steps", "sequences"]
@@ -38,6 +40,8 @@ class FittedField(FieldPlan):
     categories: tuple[str, ...] = ()
     usual: str = ""
     has_mask: bool = False
+    has_since: bool = False
+    since_scale: float = 1.0
 
     @model_validator(mode="after")
     def _is_whole(self) -> "FittedField":
@@ -49,14 +53,21 @@ class FittedField(FieldPlan):
     def names(self) -> list[str]:
         """The names of its input columns."""
         values = [f"{self.name}={category}" for category in (*self.categories, OTHER)] if self.categories else [self.name]
-        return values + ([f"{self.name}:observed"] if self.has_mask else [])
+        values += [f"{self.name}:observed"] if self.has_mask else []
+        return values + ([f"{self.name}:since"] if self.has_since else [])
+
+    @property
+    def fades(self) -> bool:
+        """Whether its value fades in gaps: a number, at a step, with both inputs that say where the gaps are."""
+        return self.missing == "decay" and self.has_mask and self.has_since and self.kind != "categorical"
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a column stands: its series, its times, which rows may be interpolated, and which count as gaps when empty.
 
-    All arrays are (rows of the frame,). counted: False at steps that are still to come, whose gaps are no fault.
+    All arrays are (rows of the frame,). times: in usual steps since the first row of the series. counted: False at steps that are
+    still to come, whose gaps are no fault.
     """
 
     rows: Rows
@@ -102,7 +113,8 @@ def fit_field(
         origin=origin,
         categories=categories,
         usual=usual,
-        has_mask=field.missing == "mask",
+        has_mask=field.missing == "mask" or (field.missing == "decay" and where == "steps"),
+        has_since=field.missing == "decay" and where == "steps",
     )
 
 
@@ -158,7 +170,11 @@ def encode(field: FittedField, column: pl.Series, place: Place) -> tuple[FloatAr
                 f"the model sees them at that distance."
             )
         block = np.clip(scaled, -CLIP, CLIP)[:, None]
-    return (np.concatenate([block, ~missing[:, None]], axis=1) if field.has_mask else block), notes
+    columns = [block, ~missing[:, None]] if field.has_mask else [block]
+    if field.has_since:
+        since = since_observed(~missing, place.times, place.rows) / field.since_scale
+        columns.append(np.minimum(since, CLIP)[:, None])
+    return np.concatenate(columns, axis=1) if len(columns) > 1 else block, notes
 
 
 def _category_codes(field: FittedField, column: pl.Series) -> tuple[FloatArray, list[str]]:

@@ -14,7 +14,7 @@ from gatework.data.calendar import LENGTH_S, Period
 from gatework.data.encode import FittedField
 from gatework.data.prepare_fit import PreparationRecord
 from gatework.data.scale import CLIP
-from gatework.errors import DataError
+from gatework.errors import ConfigError, DataError
 
 Float32Array = npt.NDArray[np.float32]
 Value = float | int | bool | str | datetime | date | None
@@ -80,10 +80,16 @@ class RowEncoder:
     """Rows of one series of a forecast, one after the other.
 
     inputs, known: the columns that a row has: observed ones, and those known in advance. width: numbers per row.
+    Raises ConfigError where the model reads how long ago something was.
     """
 
     def __init__(self, record: PreparationRecord, static: Float32Array):
         steps = [field for field in record.fields if field.where == "steps"]
+        if record.elapsed is not None or record.clock or any(field.has_since for field in steps):
+            raise ConfigError(
+                "The model reads how long ago the last step or the last measurement was, which is not followed row by row. "
+                "Expected a model without these inputs. Forecast with predict, or train with --missing previous and --cell lstm."
+            )
         self.observed = [ColumnEncoder(field) for field in steps if field.role != "known_future"]
         self.planned = [ColumnEncoder(field) for field in steps if field.role == "known_future"]
         self.periods: tuple[Period, ...] = record.calendar

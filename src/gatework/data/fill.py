@@ -14,6 +14,7 @@ IN_WORDS: dict[Missing, str] = {
     "mean": "filled with the training mean",
     "constant": "filled with a constant",
     "mask": "filled with the last value before it, with an input that says so",
+    "decay": "faded from the last value before it to the mean, at a rate that is learned",
     "drop": "left in place at the steps to be forecast",
 }
 

@@ -1,9 +1,12 @@
 """Steps that are still to come: rows without targets behind each series, for which a forecast is wanted."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from gatework.data.calendar import typical_step
+from gatework.data.clock import why_irregular
 from gatework.data.order import skips_weekends
 from gatework.data.series import BoolArray, Rows, has_clock, iso_texts, series_ids, table_rows
 from gatework.data.table import Table
@@ -56,15 +59,28 @@ def append_horizon(
     stamps = [_continued(kept, kept_rows, index, int(count), weekdays_only) for index, count in enumerate(wanted) if count]
     ids = table.sequences[table.series][np.repeat(np.arange(len(wanted)), wanted)]
     times = stamps[0] if len(stamps) == 1 else pl.concat(stamps)
+    kept = _with_note(kept)
     if kept.sequences.height == 1:
         return _continued_table(kept, ids, times)
     return _with_rows(kept, pl.DataFrame({table.series: ids, table.time: times}))
 
 
+def _with_note(table: Table) -> Table:
+    """The table with a word on the times of the forecast, where its own steps are of many lengths."""
+    why = why_irregular(table) if has_clock(table) else ""
+    if not why:
+        return table
+    note = (
+        f"The forecast goes on by the usual step, because {why}. "
+        f"For other times, append rows with their time stamps and empty targets."
+    )
+    return replace(table, notes=(*table.notes, note))
+
+
 def _only(table: Table, chosen: BoolArray) -> Table:
     if chosen.all():
         return table
-    return Table(table.steps.filter(pl.Series(chosen)), table.sequences, table.fields, table.series, table.time, table.notes)
+    return replace(table, steps=table.steps.filter(pl.Series(chosen)))
 
 
 def _continued_table(table: Table, ids: pl.Series, times: pl.Series) -> Table:
@@ -76,7 +92,7 @@ def _continued_table(table: Table, ids: pl.Series, times: pl.Series) -> Table:
         else column.clone().append(pl.Series(column.name, [None], column.dtype).new_from_index(0, len(times)))
         for column in table.steps
     ]
-    return Table(pl.DataFrame(columns), table.sequences, table.fields, table.series, table.time, table.notes)
+    return replace(table, steps=pl.DataFrame(columns))
 
 
 def _with_rows(table: Table, more: pl.DataFrame) -> Table:
@@ -90,12 +106,12 @@ def _with_rows(table: Table, more: pl.DataFrame) -> Table:
         )
     steps = pl.concat([table.steps, more.select(schema.names()).cast(schema)], how="diagonal")
     if table.sequences.height == 1:
-        return Table(steps.sort(table.time), table.sequences, table.fields, table.series, table.time, table.notes)
+        return replace(table, steps=steps.sort(table.time))
     order = table.sequences.select(table.series).with_row_index("__order__")
     steps = steps.join(order, on=table.series, how="inner", maintain_order="left").sort(
         "__order__", table.time, maintain_order=True
     )
-    return Table(steps.drop("__order__"), table.sequences, table.fields, table.series, table.time, table.notes)
+    return replace(table, steps=steps.drop("__order__"))
 
 
 def _check_known(table: Table, is_open: BoolArray, given: np.ndarray, horizon: int) -> None:

@@ -97,6 +97,8 @@ def build_table(
         draft.time,
         tuple(draft.notes),
         answers_steps=plan.task in STEP_TASKS,
+        clock=plan.clock,
+        elapsed=plan.elapsed,
     )
 
 

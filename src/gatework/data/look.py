@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from gatework.data.bundled import unit_of
+from gatework.data.clock import why_irregular
 from gatework.data.order import duration_text, step_sizes
 from gatework.data.table import Field, Table
 from gatework.runs import DataPlan
@@ -47,7 +48,10 @@ class SeriesFacts:
 
 @dataclass(frozen=True)
 class TimeFacts:
-    """The time column. step: the usual one, in words. num_gaps: steps longer by half or more. largest: (from, to, series)."""
+    """The time column. step: the usual one, in words. num_gaps: steps longer by half or more. largest: (from, to, series).
+
+    irregular: how the steps differ, in words; empty where they are alike.
+    """
 
     name: str
     first: str
@@ -55,6 +59,7 @@ class TimeFacts:
     step: str
     num_gaps: int
     largest: tuple[tuple[str, str, str], ...] = ()
+    irregular: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def _time_facts(table: Table) -> TimeFacts:
         step = f"{middle:g}" if times.dtype.is_numeric() else duration_text(middle)
         gaps = sizes.filter(pl.col("size") > 1.5 * middle).sort("size", descending=True)
     largest = tuple((str(row["from"]), str(row["to"]), str(row[table.series])) for row in gaps.head(3).iter_rows(named=True))
-    return TimeFacts(table.time, _text(times.min()), _text(times.max()), step, gaps.height, largest)
+    return TimeFacts(table.time, _text(times.min()), _text(times.max()), step, gaps.height, largest, why_irregular(table))
 
 
 def _leaks(table: Table) -> list[Leak]:

@@ -93,7 +93,7 @@ def step_sizes(steps: pl.DataFrame, series: str, time: str) -> pl.DataFrame:
     return frame.with_columns(pl.when(shorter > 0).then(shorter).otherwise("size").alias("size"))
 
 
-def _is_regular(steps: pl.DataFrame, series: str, time: str) -> bool:
+def is_regular(steps: pl.DataFrame, series: str, time: str) -> bool:
     """Whether all steps of a single series are equally long."""
     if steps[series].n_unique() > 1:
         return False
@@ -103,7 +103,7 @@ def _is_regular(steps: pl.DataFrame, series: str, time: str) -> bool:
 
 def irregularity_notes(steps: pl.DataFrame, series: str, time: str) -> list[str]:
     """The usual step, how many are longer by half or more, and where the longest gaps are; nothing when all are alike."""
-    if _is_regular(steps, series, time):
+    if is_regular(steps, series, time):
         return []
     sizes = step_sizes(steps, series, time)
     middle = sizes["size"].median()

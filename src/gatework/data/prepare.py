@@ -9,11 +9,14 @@ import polars as pl
 from pydantic import ValidationError
 
 from gatework.data.calendar import calendar_features, calendar_names
+from gatework.data.clock import ELAPSED, elapsed_steps, times_in_steps
 from gatework.data.encode import FittedField, Place, encode, raw_numbers
 from gatework.data.future import open_rows
+from gatework.data.observed import unseen_notes
 from gatework.data.prepare_fit import PreparationRecord, dropping, fit_record, kept
 from gatework.data.prepared import Prepared
-from gatework.data.series import BoolArray, from_lengths, series_ids, table_rows, time_numbers
+from gatework.data.scale import CLIP
+from gatework.data.series import BoolArray, from_lengths, series_ids, table_rows
 from gatework.data.split import Split
 from gatework.data.table import Table
 from gatework.data.watch import label_numbers
@@ -29,7 +32,8 @@ class Preparation:
     """How columns become numbers: scales, categories, gaps, calendar, classes; every number of it from training rows.
 
     Inputs, in this order: the columns of the table, the target history last (forecast); a category has one input each and one for
-    all others; `NAME:observed` is 1 where the value was there.
+    all others; `NAME:observed` is 1 where the value was there, `NAME:since` the time since it was there last; `elapsed` the time
+    since the step before.
     """
 
     def __init__(self, record: PreparationRecord):
@@ -108,10 +112,17 @@ class Preparation:
         if self.record.calendar:
             blocks["future"].names += calendar_names(self.record.calendar)
             blocks["future"].columns.append(calendar_features(times, self.record.calendar))
+        if self.record.elapsed is not None:
+            gaps = self.record.elapsed.scale(elapsed_steps(steps.place.times, steps.place.rows))
+            block = blocks["future" if self.record.task == "forecast" else "inputs"]
+            block.names.append(ELAPSED)
+            block.columns.append(np.clip(gaps, -CLIP, CLIP)[:, None])
+        fading = self._fading(blocks["inputs"].names)
         targets, raw_targets, target_notes = self._targets(
             steps.frame if table.has_step_targets or table.answers_steps else whole.frame
         )
         names = series_ids(table)
+        notes = [*_dropped(rows, sequences), *unseen_notes(table, table_rows(table), names)]
         return Prepared(
             inputs=blocks["inputs"].matrix(steps.frame.height),
             future=blocks["future"].matrix(steps.frame.height),
@@ -128,9 +139,13 @@ class Preparation:
             classes=self.classes,
             rows=np.flatnonzero(rows),
             sequences=np.flatnonzero(sequences),
+            clock=steps.place.times,
+            clock_names=self.record.clock,
+            fading=tuple(fading),
+            resting=tuple(fading.values()),
             target_zeros=tuple(float(fitted.scale.scale(np.zeros(1))[0]) for fitted in self._target_fields),
             labels=_labels(table, steps.frame),
-            notes=(*_dropped(rows, sequences), *(note for block in blocks.values() for note in block.notes), *target_notes),
+            notes=(*notes, *(note for block in blocks.values() for note in block.notes), *target_notes),
         )
 
     def _fitted(self, name: str) -> FittedField:
@@ -139,6 +154,16 @@ class Preparation:
     def is_answer(self, fitted: FittedField) -> bool:
         """Whether a column is asked for and never an input; the target of a forecast is its own history."""
         return fitted.role == "target" and self.record.task != "forecast"
+
+    def _fading(self, names: list[str]) -> dict[tuple[int, int, int], float]:
+        """The columns of fields that fade (value, mask, time since), and the number on the model's scale that each fades to."""
+        fields = [field for field in self.record.fields if field.fades and field.name in names]
+        return {
+            (names.index(field.name), names.index(f"{field.name}:observed"), names.index(f"{field.name}:since")): (
+                field.scale.fill if field.kind == "boolean" else 0.0
+            )
+            for field in fields
+        }
 
     def room_of(self, fitted: FittedField) -> str:
         """Where a field stands in `Prepared`: inputs, future or static."""
@@ -149,15 +174,15 @@ class Preparation:
     def _views(self, table: Table, split: Split | None, rows: BoolArray, sequences: BoolArray) -> tuple["_View", "_View"]:
         """The kept steps in their series, and the kept sequences, each a series of its own."""
         in_train = split.rows_of("train") if split is not None else np.zeros(len(rows), dtype=bool)
-        times = time_numbers(table.steps[table.time])
         grouped = table_rows(table)
         if not (rows.all() and sequences.all()):
             grouped = grouped.only(rows, sequences)
-        place = Place(grouped, times[rows], in_train[rows], ~open_rows(table)[rows])
+        steps = table.steps if rows.all() else table.steps.filter(pl.Series(rows))
+        times = times_in_steps(steps[table.time], grouped, self.record.usual_step)
+        place = Place(grouped, times, in_train[rows], ~open_rows(table)[rows])
         count = int(sequences.sum())
         nowhere = np.zeros(count, dtype=bool)
         alone = Place(from_lengths(np.ones(count, dtype=np.int64)), np.zeros(count), nowhere, ~nowhere)
-        steps = table.steps if rows.all() else table.steps.filter(pl.Series(rows))
         whole = table.sequences if sequences.all() else table.sequences.filter(pl.Series(sequences))
         return _View(steps, place), _View(whole, alone)
 

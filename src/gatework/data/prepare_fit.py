@@ -1,19 +1,26 @@
 """What a preparation learns from the training rows, and what prepare.json holds of it."""
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import model_validator
 
 from gatework.data.calendar import Period, choose_periods
+from gatework.data.clock import elapsed_steps, since_observed, times_in_steps, usual_step
 from gatework.data.encode import MOST_CATEGORIES, FittedField, fit_field
 from gatework.data.future import open_rows
-from gatework.data.series import BoolArray, class_field, class_texts, table_rows
+from gatework.data.observed import check_observed
+from gatework.data.scale import NumericScale, fit_scale
+from gatework.data.series import BoolArray, Rows, class_field, class_texts, series_ids, table_rows
 from gatework.data.split import Split
-from gatework.data.table import Field, Table
+from gatework.data.table import MANY_GAPS, Field, Table
 from gatework.errors import DataError
 from gatework.runs import CLASS_TASKS, SCHEMA_VERSION, Record, TaskName
 
 INPUT_ROLES = ("past", "known_future", "static")
+FloatArray = npt.NDArray[np.float64]
 
 
 class PreparationRecord(Record):
@@ -21,6 +28,8 @@ class PreparationRecord(Record):
 
     targets: in their order. calendar: what is read off the time stamps. notes: what was decided, one sentence each.
     like: the preparation of the run that the training started from, or None; see `fit_record`. keeps_scales: with its numbers.
+    usual_step: the median step of training, in seconds or units of the order. elapsed: the scale of the time since the step
+    before, where that is an input. clock: the inputs that the cell reads past its gates.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -29,6 +38,9 @@ class PreparationRecord(Record):
     fields: tuple[FittedField, ...]
     classes: tuple[str, ...] = ()
     calendar: tuple[Period, ...] = ()
+    usual_step: float = 1.0
+    elapsed: NumericScale | None = None
+    clock: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     like: "PreparationRecord | None" = None
     keeps_scales: bool = False
@@ -82,10 +94,13 @@ def fit_record(
 
     like: what a network learned to read before. A column of the same name and kind takes its logarithm over, and every circle of
         its calendar; with `keeps_scales` all its numbers.
-    Raises DataError when a target is constant, missing or no number there, or when no column is left as input.
+    Raises DataError when a target is constant, missing or no number there, when no column is left as input, or when a series has
+    steps and not one value.
     """
     task = task_of(table)
     rows, sequences = kept(table, dropping(table.fields, task))
+    if rows.all() and sequences.all():
+        check_observed(table, table_rows(table), series_ids(table))
     train_rows = split.rows_of("train") & rows
     train_sequences = split.sequences == 0
     if table.has_step_targets:
@@ -106,6 +121,8 @@ def fit_record(
         else:
             fields.append(fitted)
             notes += _decisions(fitted)
+    clock = _Clock.of(table, rows, sequences, train_rows)
+    fields = [clock.fitted(field, table) for field in fields]
     calendar = choose_periods(table.steps[table.time], table_rows(table), train_rows) if task == "forecast" else ()
     if like is not None and table.steps[table.time].dtype.is_temporal():
         calendar = (*like.calendar, *(period for period in calendar if period not in like.calendar))
@@ -122,6 +139,9 @@ def fit_record(
         fields=tuple(fields),
         classes=_fit_classes(table, train_rows if table.answers_steps else train_sequences) if task in CLASS_TASKS else (),
         calendar=calendar,
+        usual_step=clock.usual,
+        elapsed=clock.elapsed() if table.elapsed else None,
+        clock=table.clock,
         notes=tuple(notes),
         like=None if like is None else like.model_copy(update={"like": None}),
         keeps_scales=keeps_scales,
@@ -140,8 +160,45 @@ def earlier(field: Field, table: Table, like: PreparationRecord | None) -> Fitte
 
 def with_numbers_of(before: FittedField, fitted: FittedField) -> FittedField:
     """The field with the numbers that it had before; its name and what is done about gaps are those of now."""
-    own = {name: getattr(fitted, name) for name in ("name", "missing", "constant", "where")}
+    own = {name: getattr(fitted, name) for name in ("name", "missing", "constant", "where", "has_since")}
     return before.model_copy(update={**own, "has_mask": before.has_mask or fitted.has_mask})
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """The times of the kept rows in usual steps. kept: which rows of the table; train: which of those are training rows."""
+
+    usual: float
+    times: FloatArray
+    rows: Rows
+    kept: BoolArray
+    train: BoolArray
+
+    @classmethod
+    def of(cls, table: Table, kept_rows: BoolArray, sequences: BoolArray, train_rows: BoolArray) -> "_Clock":
+        rows = table_rows(table)
+        usual = usual_step(table.steps[table.time], rows, train_rows)
+        if not (kept_rows.all() and sequences.all()):
+            rows = rows.only(kept_rows, sequences)
+        times = table.steps[table.time].filter(pl.Series(kept_rows))
+        return cls(usual, times_in_steps(times, rows, usual), rows, kept_rows, train_rows[kept_rows])
+
+    def elapsed(self) -> NumericScale:
+        """The scale of the time since the step before, where there was one."""
+        chosen = self.train & (np.arange(len(self.times)) > self.rows.start)
+        return fit_scale(elapsed_steps(self.times, self.rows)[chosen] if chosen.any() else np.ones(1))
+
+    def fitted(self, field: FittedField, table: Table) -> FittedField:
+        """The field with the time since its last observation as an input where many values are missing, and its scale."""
+        if field.where != "steps" or not field.has_mask:
+            return field
+        observed = ~_missing(table.steps[field.name])[self.kept]
+        many = bool(self.train.any()) and float((~observed[self.train]).mean()) >= MANY_GAPS
+        if not (field.has_since or many):
+            return field
+        since = since_observed(observed, self.times, self.rows)[self.train]
+        since = since[since > 0]
+        return field.model_copy(update={"has_since": True, "since_scale": float(since.mean()) if len(since) else 1.0})
 
 
 def _missing(column: pl.Series) -> BoolArray:

@@ -1,6 +1,6 @@
 """A table as arrays of numbers, ready to be cut into samples."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,10 @@ class Prepared:
     ids: the series. times: the time column, one per step.
     rows, sequences: int64, which row of `table.steps` and of `table.sequences` each step and each series was; shorter than the
         table when the policy `drop` left some out.
+    clock: (total_steps,) float64, the time since the first step of each series, in usual steps. clock_names: which inputs the
+        cell reads past its gates, `elapsed` or `time`; the last columns of a sample.
+    fading: the columns that fade in gaps, each (value, mask, time since the last measurement) as columns of a sample.
+    resting: what each of them fades to.
     target_zeros: where the zero of each target is on the model's scale; empty for classes.
     labels: (total_steps,) 1 where a step is labelled as an anomaly, 0 where as normal, NaN unknown; None without such a column.
     notes: what was filled, clipped or unknown, one sentence each.
@@ -46,4 +50,8 @@ class Prepared:
     sequences: npt.NDArray[np.int64]
     target_zeros: tuple[float, ...] = ()
     labels: npt.NDArray[np.float64] | None = None
+    clock: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    clock_names: tuple[str, ...] = ()
+    fading: tuple[tuple[int, int, int], ...] = ()
+    resting: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()

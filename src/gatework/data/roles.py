@@ -7,7 +7,7 @@ import polars as pl
 from gatework.data.find_layout import find_part_column
 from gatework.data.findings import Findings
 from gatework.data.kinds import Kind, kind_of, why_useless
-from gatework.data.table import Missing, Role
+from gatework.data.table import MANY_GAPS, Missing, Role
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
 from gatework.runs import CLASS_TASKS, HISTORY_TASKS, STEP_TASKS, FieldPlan, TaskName
@@ -21,7 +21,7 @@ def value_fields(found: Findings, task: TaskName) -> list[FieldPlan]:
     for column in columns:
         role = "split" if column.name == part else _role(column, found, task)
         kind = _kind(column, role, found, task)
-        policy = _policy(column.name, role, task, found.wishes)
+        policy = _policy(column, role, task, found.wishes)
         fields.append(FieldPlan(name=column.name, kind=kind, role=role, missing=policy, constant=found.wishes.constant))
     return fields
 
@@ -68,14 +68,20 @@ def _kind(column: pl.Series, role: Role, found: Findings, task: TaskName) -> Kin
     return kind
 
 
-def _policy(name: str, role: Role, task: TaskName, wishes: Wishes) -> Missing:
-    if isinstance(wishes.missing, Mapping) and name in wishes.missing:
-        return wishes.missing[name]
+def _policy(column: pl.Series, role: Role, task: TaskName, wishes: Wishes) -> Missing:
+    said = wishes.missing
+    asked = said.get(column.name) if isinstance(said, Mapping) else said
+    is_covered = isinstance(said, Mapping) or role not in ("ignored", "split", "group", "label", "target")
+    if asked is not None and asked != "auto" and is_covered:
+        return "mean" if role == "static" and asked == "decay" else asked  # no time passes in what has one value for a series
     if role == "target" and task in HISTORY_TASKS:
-        return "mask"  # unobserved targets are never trained on or scored, whatever fills the history
-    if isinstance(wishes.missing, str) and role not in ("ignored", "split", "group", "label", "target"):
-        return wishes.missing
-    return "mean" if role == "static" else "previous"
+        # unobserved targets are never trained on or scored, whatever fills the history
+        return "decay" if asked == "decay" or (wishes.gaps_fade and column.null_count()) else "mask"
+    if role == "static":
+        return "mean"
+    if wishes.gaps_fade and column.null_count():
+        return "decay"
+    return "mask" if column.null_count() >= MANY_GAPS * max(1, len(column)) else "previous"
 
 
 def say_missing(fields: list[FieldPlan], found: Findings, task: TaskName) -> None:
@@ -93,4 +99,16 @@ def say_missing(fields: list[FieldPlan], found: Findings, task: TaskName) -> Non
         return "no answer: these series are left out" if is_answer else planned.missing
 
     said = ", ".join(f"'{name}' {count} ({treatment(used[name])})" for name, count in gaps[:10])
-    found.reasons["missing"] = f"Missing values, and what is done about them: {said}{', …' if len(gaps) > 10 else ''}."
+    words = f"Missing values, and what is done about them: {said}{', …' if len(gaps) > 10 else ''}."
+    found.reasons["missing"] = f"{words}{_why_chosen({used[name].missing for name, _ in gaps}, found.wishes)}"
+
+
+def _why_chosen(policies: set[Missing], wishes: Wishes) -> str:
+    """Why `auto` chose these policies; empty where they were asked for."""
+    if wishes.missing not in (None, "auto"):
+        return ""
+    if "decay" in policies:
+        return " The cell is one for values that fade in gaps; --missing changes it."
+    if "mask" in policies:
+        return f" mask: the target, or at least {MANY_GAPS:.0%} of the values are missing, so the gaps may tell something."
+    return f" Fewer than {MANY_GAPS:.0%} of the values are missing; --missing changes it."

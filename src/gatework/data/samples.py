@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gatework.data.clock import clock_columns
 from gatework.data.prepared import Prepared
 from gatework.data.series import BoolArray, IntArray, Rows
 from gatework.data.split import PARTS, Split
@@ -19,7 +20,7 @@ from gatework.runs import Part
 class Batch:
     """Some samples.
 
-    inputs: Ragged float32 (total_steps, num_inputs + num_future + num_static), one sequence per sample.
+    inputs: Ragged float32 (total_steps, num_inputs + num_future + num_static + num_clock), one sequence per sample.
     future: (n, horizon, num_future) float32, what is known of the steps to be forecast; (n, 0, 0) when there is no horizon.
     targets: on the model's scale, (n, horizon, num_targets) or (n, num_targets) float32, 0 where unobserved; or (n,) int64
         classes, −1 where unknown. Where every step has an answer, n counts the judged steps of all samples.
@@ -106,6 +107,9 @@ class ForecastSamples:
         static = self.prepared.static
         if static.shape[1]:
             features = np.concatenate([features, static[self.sequence[index]].repeat(self.window, axis=0)], axis=1)
+        if self.prepared.clock_names:
+            begins = np.arange(len(index) + 1, dtype=np.int64) * self.window
+            features = np.concatenate([features, clock_columns(self.prepared, past.ravel(), begins)], axis=1)
         offsets = torch.arange(len(index) + 1, dtype=torch.int64) * self.window
         targets, observed = split_missing(self.prepared.targets[coming])
         return Batch(
@@ -215,6 +219,8 @@ class SequenceSamples:
         features = prepared.inputs[rows]
         if prepared.static.shape[1]:
             features = np.concatenate([features, prepared.static[sequence].repeat(lengths, axis=0)], axis=1)
+        if prepared.clock_names:
+            features = np.concatenate([features, clock_columns(prepared, rows, offsets)], axis=1)
         targets, observed = split_missing(prepared.targets[sequence])
         return Batch(
             inputs=Ragged(torch.from_numpy(features), torch.from_numpy(offsets)),

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gatework.data.clock import clock_columns
 from gatework.data.prepared import Prepared
 from gatework.data.samples import Batch, split_missing
 from gatework.data.series import IntArray, Rows
@@ -79,6 +80,8 @@ class StepSamples:
         if static.shape[1]:
             owner = np.repeat(self.sequence[self._first[index]], np.diff(offsets))
             features = np.concatenate([features, static[owner]], axis=1)
+        if self.prepared.clock_names:
+            features = np.concatenate([features, clock_columns(self.prepared, rows, offsets)], axis=1)
         targets, observed = split_missing(self.prepared.targets[judged_rows])
         judged = judged_rows - np.repeat(begin - offsets[:-1], counts)
         return Batch(

@@ -11,12 +11,16 @@ import polars as pl
 
 Kind = Literal["numeric", "categorical", "boolean", "timestamp"]
 Role = Literal["target", "past", "known_future", "static", "series", "time", "split", "group", "label", "ignored"]
-Missing = Literal["previous", "linear", "mean", "constant", "mask", "drop"]
+Missing = Literal["previous", "linear", "mean", "constant", "mask", "decay", "drop"]
 
 SERIES = "__series__"
 """Name of the series column where the data has none of its own: one series, or one row a sequence."""
 STEP = "__step__"
 """Name of the order column where the data has no time column: 0, 1, 2, … within each series."""
+
+
+MANY_GAPS = 0.1
+"""The share of missing values from which filling them is no small matter: the gaps themselves become inputs."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Field:
 
     missing: the policy for gaps. `previous` carries the last value forward (the training mean before the first),
     `linear` interpolates between observed values in the training part and carries forward elsewhere, `mean` and `constant` fill,
-    `mask` fills like `previous` and adds an input that is 1 where the value was observed, `drop` leaves the row out.
+    `mask` fills like `previous` and adds an input that is 1 where the value was observed, `decay` adds another one, the time
+    since the last observation, and lets the value fade from it to the mean at a learned rate; `drop` leaves the row out.
     constant: the number that the policy `constant` fills with.
     """
 
@@ -51,6 +56,8 @@ class Table:
         sequence has one answer, the targets. A series without any row in `steps` (length zero) stands here.
     fields: one per column that is not ignored, series and time included.
     series, time: names of those columns in both frames (`SERIES` and `STEP` where the data has none).
+    clock: the inputs that the cell reads past its gates, from the time stamps: `elapsed`, `time`. elapsed: whether the time since
+        the step before is an input, because the steps are not equally long.
     notes: what was recognised, sorted, dropped or changed, one sentence each, for the user.
     answers_steps: the targets of `steps` are one answer for each step, not a history to be continued.
     """
@@ -62,6 +69,8 @@ class Table:
     time: str
     notes: tuple[str, ...] = ()
     answers_steps: bool = False
+    clock: tuple[str, ...] = ()
+    elapsed: bool = False
 
     def named(self, role: Role) -> tuple[Field, ...]:
         """The fields that have this role, in column order."""

@@ -9,6 +9,9 @@ from gatework.data.table import SERIES, STEP, Missing
 from gatework.errors import ConfigError, nearest
 from gatework.runs import TaskName
 
+Policy = Missing | Literal["auto"]
+"""What may be said about gaps: a policy, or that one is to be chosen."""
+
 MANY_NAMES = 20
 """At most so many columns are listed in an error."""
 
@@ -18,7 +21,9 @@ class Wishes:
     """What the user said about the data; None and empty mean "find out".
 
     time: the time column, or the columns that make it, such as ("year", "month", "day", "hour").
-    kinds: column → kind. missing: one policy for all columns, or column → policy. constant: what `constant` fills with.
+    kinds: column → kind. missing: one policy for all columns, or column → policy; `auto` as None.
+    constant: what `constant` fills with.
+    gaps_fade: whether the cell is one for values that fade in gaps (`gru_d`): then `auto` is `decay` where values are missing.
     group: whom a sequence belongs to. layout, variable, value: see `DataPlan`. labels: the source of the labels table, written
     into the plan.
     """
@@ -31,7 +36,8 @@ class Wishes:
     static: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     kinds: Mapping[str, Kind] = field(default_factory=dict)
-    missing: Missing | Mapping[str, Missing] | None = None
+    missing: Policy | Mapping[str, Policy] | None = None
+    gaps_fade: bool = False
     constant: float = 0.0
     layout: Literal["steps", "sequences", "long"] | None = None
     labels: str | None = None

@@ -116,7 +116,7 @@ class FieldPlan(Record):
     name: str
     kind: Literal["numeric", "categorical", "boolean", "timestamp"]
     role: Literal["target", "past", "known_future", "static", "series", "time", "split", "group", "label", "ignored"]
-    missing: Literal["previous", "linear", "mean", "constant", "mask", "drop"] = "previous"
+    missing: Literal["previous", "linear", "mean", "constant", "mask", "decay", "drop"] = "previous"
     constant: float = 0.0
 
 
@@ -132,6 +132,8 @@ class DataPlan(Record):
     time_parts: columns that together make the time stamp, such as ("year", "month", "day", "hour"); else empty.
     time_format: strptime format of a text time column, or None when it is ISO 8601 or already a time.
     variable, value: the two columns of the long form.
+    clock: the inputs that the cell reads past its gates, from the time stamps: `elapsed`, `time`.
+    elapsed: whether the time since the step before is an input, because the steps are not equally long.
     """
 
     task: TaskName
@@ -148,6 +150,8 @@ class DataPlan(Record):
     variable: str | None = None
     value: str | None = None
     fields: tuple[FieldPlan, ...]
+    clock: tuple[str, ...] = ()
+    elapsed: bool = False
 
 
 class SplitPlan(Record):

@@ -45,7 +45,8 @@ class Sizes:
     """The sizes that an entry and a head are built for.
 
     target_columns: of a forecast: which inputs hold the history of each target. target_zeros: where the zero of each target's
-    data is on the model's scale.
+    data is on the model's scale. num_clock: the last columns of a sample, which the cell reads past its gates; they are not
+    counted in input_size. fading_values, fading_masks, fading_since, resting: see `layers.Decay`.
     """
 
     input_size: int
@@ -55,6 +56,11 @@ class Sizes:
     num_classes: int
     target_columns: tuple[int, ...] = ()
     target_zeros: tuple[float, ...] = ()
+    num_clock: int = 0
+    fading_values: tuple[int, ...] = ()
+    fading_masks: tuple[int, ...] = ()
+    fading_since: tuple[int, ...] = ()
+    resting: tuple[float, ...] = ()
 
     def to_json(self) -> str:
         """As text, for the header of the weights."""

@@ -47,7 +47,7 @@ def examine(network: SequenceModel, samples: Samples) -> Health:
 
 def gate_values(network: SequenceModel, inputs: Ragged, horizon: int = 0) -> Tensor:
     """Every sigmoid of the first layer's equations at every step, flattened; empty for a cell without gates."""
-    read, _ = network.entry(inputs, horizon)
+    read, _, _ = network.read(inputs, horizon)
     found = [values for direction in network.recurrent.trace(read).directions[0] for values in direction.sigmoids]
     return torch.cat([values.flatten() for values in found]) if found else inputs.values.new_zeros(0)
 

@@ -42,6 +42,9 @@ SMALL_DATA = 2000
 """Training samples below which a smaller, more regularised network is taken."""
 
 
+FORWARDS = ("gru_d", "t_lstm")
+"""Cells that read how long ago something was; backwards, that would be how long it will be."""
+
 ONE_ANSWER_OPTIONS = ("pooling",)
 """Options that mean nothing where the answers are to single steps."""
 
@@ -226,12 +229,11 @@ def plan_model(request: Request, task: TaskName, choices: Choices) -> ModelPlan:
     what = "measurements repeat themselves, so a small network overfits less" if is_forecast else "enough for most sequences"
     hidden_size = choices.pick("hidden_size", request.hidden_size, size, f"{what}; --hidden-size changes it")
     dropout = choices.pick("dropout", request.dropout, 0.4 if is_forecast else 0.3, "the usual guard against overfitting")
-    bidirectional = choices.pick(
-        "bidirectional",
-        request.bidirectional,
-        not is_causal,
-        "the past is read forwards" if is_causal else "whole sequences are read in both directions",
-    )
+    why = "the past is read forwards" if is_causal else "whole sequences are read in both directions"
+    if request.cell in FORWARDS and not is_causal:
+        why = f"the cell {request.cell} reads how long ago something was, which is known forwards"
+    both = not is_causal and request.cell not in FORWARDS
+    bidirectional = choices.pick("bidirectional", request.bidirectional, both, why)
     if task in STEP_TASKS and bidirectional:
         choices.reasons["bidirectional"] = (
             "yes, as asked: each answer looks ahead, at later steps too; it cannot be given at once"

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from gatework.cells import find_cell
 from gatework.data.table import Table
 from gatework.errors import ConfigError
 from gatework.runs import ModelPlan, Normalisation
@@ -64,6 +65,7 @@ def plan_forecaster(request: Request, model: ModelPlan, table: Table, steps: tup
     linear = choices.pick("linear_steps", request.linear_steps, min(24, window), "what a linear model can do is left to it")
     forecaster = {"segment": segment, "normalise": normalise, "decoder": decoder, "channels": channels, "linear_steps": linear}
     check_forecaster(forecaster, model, window, period)
+    check_clock(forecaster, model)
     return model.model_copy(update=forecaster)
 
 
@@ -123,3 +125,14 @@ def check_forecaster(forecaster: dict[str, object], model: ModelPlan, window: in
             f"--decoder {decoder} goes on from where the window ends; a network that reads in both directions has no such state. "
             f"Expected --decoder direct with --bidirectional. Leave one of them out."
         )
+
+
+def check_clock(forecaster: dict[str, object], model: ModelPlan) -> None:
+    """ConfigError for a cell that reads the time of every step, where steps are read together or ahead of the data."""
+    inputs = find_cell(model.cell).inputs
+    for name, usual in (("segment", 1), ("decoder", "direct")):
+        if inputs and forecaster[name] != usual:
+            raise ConfigError(
+                f"--{name} is {forecaster[name]} and the cell {model.cell} reads {', '.join(inputs)} at every single step; "
+                f"expected --{name} {usual} with it. Leave --{name} out, or choose another --cell."
+            )

@@ -7,7 +7,7 @@ from pydantic import field_validator
 from gatework.runs import DecoderName, LossName, Normalisation, PoolingName, Record, TaskName
 from gatework.runs.decision import CalibrationName
 
-MissingPolicy = Literal["previous", "linear", "mean", "constant", "mask", "drop"]
+MissingPolicy = Literal["auto", "previous", "linear", "mean", "constant", "mask", "decay", "drop"]
 KindName = Literal["numeric", "categorical", "boolean", "timestamp"]
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 import torch
 
 from gatework import __version__
+from gatework.cells import Cell, find_cell
+from gatework.data.clock import why_irregular
 from gatework.data.dataset import Dataset, Source, fingerprint, open_dataset, source_names
 from gatework.data.layout import build_table
 from gatework.data.prepare import Preparation
 from gatework.data.read import PART, read_frame, read_parts
 from gatework.data.recognise import recognise
 from gatework.data.samples import ForecastSamples
+from gatework.data.series import has_clock
 from gatework.data.split import PARTS, Split, make_split
 from gatework.data.table import Table
 from gatework.data.wishes import Wishes
@@ -71,7 +74,29 @@ def plan_table(source: Source, request: Request) -> tuple[Plan, Table]:
         }
     )
     table = build_table(frame, data, labels)
-    return make_plan(request, data, table, recognised.reasons), table
+    data, table, reasons = with_clock(data, table, find_cell(request.cell))
+    return make_plan(request, data, table, recognised.reasons | reasons), table
+
+
+def with_clock(data: DataPlan, table: Table, cell: Cell) -> tuple[DataPlan, Table, dict[str, str]]:
+    """What the time stamps give as inputs: how long each step took where they differ, and what the cell reads past its gates.
+
+    Also the reasons. Raises ConfigError for a cell that reads something else.
+    """
+    unknown = [name for name in cell.inputs if name not in ("elapsed", "time")]
+    if unknown:
+        raise ConfigError(
+            f"The cell '{cell.name}' reads '{unknown[0]}' past its gates, which no data gives it here; expected a cell that "
+            f"reads elapsed or time. Choose another --cell, or use it as a layer: gatework.Recurrent."
+        )
+    why, reasons = why_irregular(table), {}
+    if why:
+        reasons["time.elapsed"] = f"The time since the step before is an input: {why}."
+    if cell.inputs:
+        source = f"'{table.time}'" if has_clock(table) else "steps that count 1 each, since the data has no time stamps"
+        reasons["cell.clock"] = f"The cell {cell.name} reads {' and '.join(cell.inputs)} in usual steps, from {source}."
+    given = {"clock": cell.inputs, "elapsed": bool(why)}
+    return data.model_copy(update=given), replace(table, clock=cell.inputs, elapsed=bool(why)), reasons
 
 
 def divide(plan: Plan, table: Table, split: Split) -> Dataset:
@@ -114,6 +139,7 @@ def wishes(request: Request, part_column: str | None) -> Wishes:
         ignore=request.ignore,
         kinds=dict(request.kinds),
         missing=request.missing,
+        gaps_fade=request.cell == "gru_d",
         constant=request.constant,
         layout=request.layout,
         split_column=request.split_column or part_column,

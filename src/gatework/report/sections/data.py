@@ -24,6 +24,7 @@ MISSING = {
     "linear": "straight line between neighbours",
     "mean": "mean of the training part",
     "mask": "marked by an input of its own",
+    "decay": "faded towards the mean, and marked by inputs of their own",
     "drop": "rows left out",
 }
 SPLIT_RULES = {
