@@ -26,6 +26,7 @@ from gatework.cells import CELLS
 from gatework.engine import why_not_compiled
 
 WAYS: dict[str, dict[str, str]] = {
+    "lstm, without time stamps": {"cell": "lstm", "missing": "previous", "ignore": "time"},
     "lstm, filled with the mean": {"cell": "lstm", "missing": "mean"},
     "lstm, filled with the last": {"cell": "lstm", "missing": "previous"},
     "lstm, mask": {"cell": "lstm", "missing": "mask"},
@@ -87,6 +88,9 @@ def frame_of(task: str, count: int, seed: int) -> pl.DataFrame:
 
 def accuracy(frame: pl.DataFrame, way: dict[str, str], seed: int, epochs: int, folder: Path) -> float:
     """Of a training, on the test part."""
+    way = dict(way)
+    if way.pop("ignore", ""):
+        frame = frame.drop("time")
     request = gatework.Request(
         target="class", hidden_size=16, bidirectional=False, epochs=epochs, batch_size=64, learning_rate=5e-3, dropout=0.1,
         seed=seed, **way,
