@@ -175,7 +175,7 @@ def test_test_rows_change_no_fitted_number_no_weight_and_no_earlier_prediction(t
         frames = []
         for run, frame in zip(runs, (data, changed), strict=True):
             evaluate_run(run, data=frame, part=part)
-            frames.append(pl.read_parquet(run.file("predictions.parquet")))
+            frames.append(pl.read_parquet(run.file(f"predictions-{part}.parquet")))
         assert frames[0].equals(frames[1])
     evaluate_run(runs[0], data=data)
     assert pl.read_parquet(runs[0].file("predictions.parquet")).height > 0
