@@ -81,7 +81,9 @@ def credit_frame(data: Path) -> pl.DataFrame:
 
     Amounts as signed logarithms beside the bill as a share of the limit: functions of one row alone. Codes are categories.
     """
-    wide = pl.read_csv(lzma.decompress((data / "credit_default_uci" / "UCI_Credit_Card.csv.xz").read_bytes()))
+    wide = pl.read_csv(
+        lzma.decompress((data / "credit_default_uci" / "UCI_Credit_Card.csv.xz").read_bytes()), infer_schema_length=None
+    )
     months = []
     for month, number in enumerate(range(6, 0, -1)):
         limit = pl.col("LIMIT_BAL")

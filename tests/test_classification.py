@@ -227,3 +227,23 @@ def test_a_k_beyond_the_part_is_refused(tmp_path):
     run = trained(latches(60, 6), CLASSES.model_copy(update={"epochs": 1, "precision_at": 50, "refit": False}), tmp_path / "run")
     with pytest.raises(ConfigError, match=r"precision_at is 50, and the part that is judged has \d+ sequences"):
         evaluate_run(run, latches(60, 6))
+
+
+# Few sequences
+
+
+def test_few_sequences_train_longer_with_noise_and_are_all_used_in_the_end():
+    request = CLASSES.model_copy(update={"epochs": None})
+    plan, _ = plan_run(latches(40, 6), request)
+    assert plan.training.epochs == 200  # 28 sequences are 2 steps a pass
+    assert plan.training.augment == {"jitter": 0.2}
+    assert plan.training.refit
+    assert {"augment", "refit", "epochs"} <= set(plan.reasons)
+    plain, _ = plan_run(latches(40, 6), request.model_copy(update={"augment": ("jitter=0",), "refit": False, "epochs": 7}))
+    assert plain.training.augment == {"jitter": 0.0}
+    assert (plain.training.refit, plain.training.epochs) == (False, 7)
+
+
+def test_a_forecast_and_a_regression_get_no_noise_by_themselves():
+    assert plan_run(waves(200), QUICK)[0].training.augment == {}
+    assert plan_run(means(30), Request(target="answer", series="id", time="step"))[0].training.augment == {}

@@ -114,7 +114,7 @@ class Preparation:
             blocks["future"].columns.append(calendar_features(times, self.record.calendar))
         if self.record.elapsed is not None:
             gaps = self.record.elapsed.scale(elapsed_steps(steps.place.times, steps.place.rows))
-            block = blocks["future" if table.is_forecast else "inputs"]
+            block = blocks["future" if self.record.task == "forecast" else "inputs"]
             block.names.append(ELAPSED)
             block.columns.append(np.clip(gaps, -CLIP, CLIP)[:, None])
         fading = self._fading(blocks["inputs"].names)

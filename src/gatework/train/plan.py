@@ -25,6 +25,7 @@ from gatework.train.plan_anomaly import VALIDATION, plan_anomaly
 from gatework.train.plan_classes import check_class_options, plan_decision
 from gatework.train.plan_forecast import plan_forecaster, plan_lengths
 from gatework.train.plan_ranges import plan_ranges
+from gatework.train.plan_small import few_epochs, plan_augment, plan_refit
 from gatework.train.plan_start import from_start, lengths_like, plan_start, rate_after
 from gatework.train.plan_steps import num_pieces, plan_pieces, split_of_steps
 from gatework.train.request import Request
@@ -78,7 +79,11 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     if data.task == "forecast":
         model = plan_forecaster(request, model, table, (window, period), choices)
     training = plan_training(request, data.task, num_samples, choices)
-    training = training.model_copy(update={"augment": augment_strengths(request.augment, data.task)})
+    training = training.model_copy(
+        update={
+            "augment": augment_strengths(plan_augment(request.augment, data.task, num_samples < SMALL_DATA, choices), data.task)
+        }
+    )
     if start is not None:
         model, training = from_start(model, training, request, start, choices)
     decision = plan_decision(request, table, choices.reasons) if data.task == "classify" else DecisionPlan()
@@ -266,7 +271,7 @@ def plan_training(request: Request, task: TaskName, num_samples: int, choices: C
     noun = "steps" if is_forecast else "pieces of sequences" if task in STEP_TASKS else "sequences"
     few = num_samples < SMALL_DATA
     batch_size = choices.pick("batch_size", request.batch_size, 16 if few else 64, f"{num_samples} {noun}")
-    usual = 40 if few else 8 if is_forecast else 20
+    usual = few_epochs(task, num_samples, batch_size) if few else 8 if is_forecast else 20
     epochs = choices.pick("epochs", request.epochs, usual, "the learning rate falls to zero over them")
     patience = choices.pick(
         "patience", request.patience, max(4, usual // 2), "half of the epochs: the last ones are often the best"
@@ -283,14 +288,7 @@ def plan_training(request: Request, task: TaskName, num_samples: int, choices: C
         loss=request.loss,
         focal_gamma=request.focal_gamma,
         class_weights=request.class_weights or "none",
-        refit=plan_refit(request, task, num_samples, choices),
+        refit=plan_refit(request.refit, task, few, choices),
         minutes=request.minutes,
         seed=request.seed,
     )
-
-
-def plan_refit(request: Request, task: TaskName, num_samples: int, choices: Choices) -> bool:
-    """Whether the validation part is trained on in the end."""
-    few = task in ("classify", "regress") and num_samples < SMALL_DATA
-    why = "every sequence counts, so the validation part is trained on in the end" if few else "the validation part stays apart"
-    return bool(choices.pick("refit", request.refit, few, why))
