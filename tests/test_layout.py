@@ -176,7 +176,9 @@ def test_gaps_are_counted_and_the_longest_named() -> None:
     times = [datetime.datetime(2024, 1, 1) + datetime.timedelta(hours=hour) for hour in hours]
     table = table_of(pl.DataFrame({"when": times, "x": np.arange(9) % 4}), "x")
     assert "usually 1 hour, but 2 of 8 are longer" in table.notes[0]
-    assert table.notes[0].index("2024-01-01 11:00:00 to 2024-01-02 16:00:00") < table.notes[0].index("2024-01-01 03:00:00")
+    assert "2 gaps, first 2024-01-01 03:00:00 to 2024-01-01 09:00:00" in table.notes[0]
+    longest = table.notes[0].partition("the longest from ")[2]
+    assert longest.index("2024-01-01 11:00:00 to 2024-01-02 16:00:00") < longest.index("2024-01-01 03:00:00")
 
 
 # ---- Labels --------------------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def test_weekends_are_no_gaps_and_a_week_off_is_one():
     assert describe(table, recognise(data, Wishes(targets=("close",))).plan).time.num_gaps == 0
     holiday = data.filter(~pl.col("day").is_between(date(2024, 2, 5), date(2024, 2, 9)))
     table = build_table(holiday, recognise(holiday, Wishes(targets=("close",))).plan)
-    assert "1 of 54 is longer; the longest from 2024-02-02 to 2024-02-12" in table.notes[0]
+    assert "1 of 54 is longer; 1 gap, first 2024-02-02 to 2024-02-12, the longest from 2024-02-02 to 2024-02-12" in table.notes[0]
     every_day = pl.DataFrame({"s": ["a"] * 30, "t": pl.date_range(TUESDAY, TUESDAY + timedelta(days=29), eager=True)})
     assert irregularity_notes(every_day.filter(pl.int_range(30) != 9), "s", "t")
 

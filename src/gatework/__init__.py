@@ -67,6 +67,7 @@ _NAMES_BY_ROOM = {
     "report": ("write_report",),
     "train": ("Request", "train_model"),
 }
+_SHOWN_ROOMS = {"evaluate", "report", "train"}
 _ROOM_OF = {name: room for room, names in _NAMES_BY_ROOM.items() for name in names}
 
 
@@ -74,6 +75,8 @@ def __getattr__(name: str) -> object:
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'gatework' has no attribute '{name}'. Its public names: {', '.join(__all__)}.")
     value = getattr(import_module(f"gatework.{_ROOM_OF[name]}"), name)
+    if _ROOM_OF[name] in _SHOWN_ROOMS:
+        import_module("gatework.report.notebook")  # what these rooms give can then show itself in a notebook
     globals()[name] = value
     return value
 

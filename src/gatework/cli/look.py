@@ -45,13 +45,13 @@ def look_with_target(data: list[str], request: "Request") -> None:
     from gatework.train import plan_run
 
     plan, dataset = plan_run(source_of(data), request)
-    facts = describe(dataset.table, plan.data)
+    facts = describe(dataset.table, plan.data, plan.horizon)
     show_columns(facts.columns)
     show_series_and_time(facts)
     show_plan(plan, dataset)
     if facts.leaks:
         show.heading("Suspected leaks: columns that may hold the answer")
-        show.bullets(f"{leak.reason} If so: --ignore {leak.column}" for leak in facts.leaks)
+        show.bullets(leak.warning for leak in facts.leaks)
     notes = (*facts.notes, *dataset.split.record.notes, *dataset.preparation.notes)
     if notes:
         show.heading("Note")

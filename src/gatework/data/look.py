@@ -7,14 +7,10 @@ import polars as pl
 
 from gatework.data.bundled import unit_of
 from gatework.data.clock import why_irregular
+from gatework.data.leaks import Leak, suspected_leaks
 from gatework.data.order import duration_text, step_sizes
 from gatework.data.table import Field, Table
 from gatework.runs import DataPlan
-
-LEAK = 0.999
-"""The correlation with the target from which a covariate is suspected to hold the answer."""
-_SHIFTS = (1, 2, 3, 6, 7, 12, 24, 48, 168)
-"""Steps into the future at which a covariate is compared with the target."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +59,6 @@ class TimeFacts:
 
 
 @dataclass(frozen=True)
-class Leak:
-    """A column that may hold the answer: `reason` is a sentence."""
-
-    column: str
-    target: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Look:
     """Everything that `gatework look` shows about the data itself."""
 
@@ -82,8 +69,8 @@ class Look:
     notes: tuple[str, ...]
 
 
-def describe(table: Table, plan: DataPlan) -> Look:
-    """The facts of a table. Suspected leaks are looked for among the numeric covariates only."""
+def describe(table: Table, plan: DataPlan, horizon: int = 0) -> Look:
+    """The facts of a table. Suspected leaks are looked for among the numeric covariates only, `horizon` steps ahead."""
     columns = tuple(_column_facts(table, field, plan) for field in table.fields if field.role not in ("series", "time"))
     lengths = (
         table.sequences.select(table.series)
@@ -97,7 +84,9 @@ def describe(table: Table, plan: DataPlan) -> Look:
         float(np.median(lengths.to_numpy())),
         high if isinstance(high, int) else 0,
     )
-    return Look(columns, series, _time_facts(table), tuple(_leaks(table)), table.notes)
+    leaks = suspected_leaks(table, horizon)
+    said = {leak.warning for leak in leaks}
+    return Look(columns, series, _time_facts(table), leaks, tuple(note for note in table.notes if note not in said))
 
 
 def _column_facts(table: Table, field: Field, plan: DataPlan) -> ColumnFacts:
@@ -129,44 +118,3 @@ def _time_facts(table: Table) -> TimeFacts:
         gaps = sizes.filter(pl.col("size") > 1.5 * middle).sort("size", descending=True)
     largest = tuple((str(row["from"]), str(row["to"]), str(row[table.series])) for row in gaps.head(3).iter_rows(named=True))
     return TimeFacts(table.time, _text(times.min()), _text(times.max()), step, gaps.height, largest, why_irregular(table))
-
-
-def _leaks(table: Table) -> list[Leak]:
-    covariates = [field for field in table.fields if field.kind == "numeric" and field.role in ("past", "known_future", "static")]
-    leaks = []
-    for target in table.named("target"):
-        if target.kind != "numeric":
-            continue
-        frame = table.steps if table.has_step_targets else table.sequences
-        for field in covariates:
-            if field.name in frame.columns:
-                reason = _why_leak(frame, table.series, field.name, target.name, table.is_forecast)
-                if reason:
-                    leaks.append(Leak(field.name, target.name, reason))
-    return leaks
-
-
-def _why_leak(frame: pl.DataFrame, series: str, column: str, target: str, is_forecast: bool) -> str:
-    correlation = _correlation(frame[column], frame[target])
-    if correlation > LEAK:
-        return (
-            f"Column '{column}' follows the target '{target}' almost exactly (|correlation| {correlation:.5f}): is it the answer?"
-        )
-    for shift in _SHIFTS if is_forecast else ():
-        later = frame.select(pl.col(target).shift(-shift).over(series)).to_series()
-        same = (frame[column] == later).drop_nulls()
-        if len(same) > 10 and same.mean() == 1.0 and frame[column].n_unique() > 2:
-            steps = "step" if shift == 1 else "steps"
-            return f"Column '{column}' is the target '{target}' {shift} {steps} ahead: it would not be known when forecasting."
-    return ""
-
-
-def _correlation(one: pl.Series, other: pl.Series) -> float:
-    """Absolute Pearson correlation over rows where both are present; 0 where it is not defined. Float64 sums."""
-    both = one.is_not_null() & other.is_not_null()
-    if both.sum() < 3:
-        return 0.0
-    x, y = one.filter(both).to_numpy(), other.filter(both).to_numpy()
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return 0.0
-    return abs(float(np.corrcoef(x, y)[0, 1]))

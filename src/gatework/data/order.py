@@ -109,20 +109,40 @@ def irregularity_notes(steps: pl.DataFrame, series: str, time: str) -> list[str]
     middle = sizes["size"].median()
     if not isinstance(middle, float) or middle <= 0:
         return []
-    gaps = sizes.filter(pl.col("size") > 1.5 * middle).sort("size", descending=True)
+    gaps = sizes.filter(pl.col("size") > 1.5 * middle)
     short = sizes.filter(pl.col("size") < middle / 1.5).height
     is_number = steps[time].dtype.is_numeric()
     if not gaps.height and not short:
         return []
     many = sizes[series].n_unique() > 1
-    where = "; ".join(
-        f"{row['from']} to {row['to']}" + (f" in '{row[series]}'" if many else "") for row in gaps.head(3).iter_rows(named=True)
-    )
     usual = f"{middle:g}" if is_number else duration_text(middle)
-    verb = "is" if gaps.height == 1 else "are"
-    note = f"The steps are not all alike: usually {usual}, but {gaps.height} of {sizes.height} {verb} longer"
+    note = f"The steps are not all alike: usually {usual}, but {gaps.height} of {sizes.height} {_are(gaps.height)} longer"
     note += f" and {short} shorter" if short else ""
-    return [note + (f"; the longest from {where}." if where else ".")]
+    if not gaps.height:
+        return [f"{note}."]
+    first, largest = (
+        gaps.sort("from", maintain_order=True).head(1),
+        gaps.sort("size", descending=True, maintain_order=True).head(3),
+    )
+    many = sizes[series].n_unique() > 1
+    note += f"; {_counted_gaps(gaps.height)}, first {_stretches(first, series, many)}, the longest from "
+    note += f"{_stretches(largest, series, many)}. No step is invented "
+    return [f"{note}in a gap: add the missing rows with empty values where they are wanted."]
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _counted_gaps(count: int) -> str:
+    return "1 gap" if count == 1 else f"{count} gaps"
+
+
+def _stretches(gaps: pl.DataFrame, series: str, many: bool) -> str:
+    """Where gaps begin and end, and in which series where there are several."""
+    return "; ".join(
+        f"{row['from']} to {row['to']}" + (f" in '{row[series]}'" if many else "") for row in gaps.iter_rows(named=True)
+    )
 
 
 def duration_text(seconds: float) -> str:

@@ -23,6 +23,7 @@ from gatework.evaluate.live_steps import LiveSteps
 from gatework.evaluate.run import cut_note, network_outputs
 from gatework.model import TrainedModel, load_trained
 from gatework.runs import RunFolder
+from gatework.runs.notebook import Shown
 from gatework.tasks import ClassifySteps, RegressSteps, Task
 from gatework.tasks.detectors.explain import range_rows, step_rows
 from gatework.tasks.task import Samples
@@ -32,7 +33,7 @@ TRADING_WEEK = 5
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """frame: one row per predicted value (see `Task.predictions`); of a detector one row per alarm (see `range_rows`).
 
     notes: what a reader must know about the data. steps: of a detector, one row per step with its score; else None.

@@ -47,10 +47,10 @@ TERMS: dict[str, tuple[tuple[str, ...], str]] = {
         "The number that training makes small. It is measured on scaled targets, so it is not in the units of the data.",
     ),
     "gap": (
-        (),
+        ("generalisation gap",),
         (
-            "Validation loss minus training loss. A gap that grows while the training loss falls means that the model learns "
-            "its training samples by heart."
+            "Validation loss minus the loss on training samples. A gap that grows while the training loss falls means that the "
+            "model learns its training samples by heart."
         ),
     ),
     "early stopping": (

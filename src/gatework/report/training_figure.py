@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gatework.report.canvas import label_above, render
+from gatework.report.diagnosis import fitted
 from gatework.report.draw_lines import spread
 from gatework.report.numbers import short
 from gatework.report.palette import LIGHT
@@ -76,7 +77,7 @@ def _panel(canvas: "Figure", bottom: int, panel_height: int, width: int, height:
 
 def _draw_losses(axes: "Axes", history: list[HistoryRow]) -> None:
     epochs = [row.epoch for row in history]
-    train = [row.train_loss for row in history]
+    train = [fitted(row) for row in history]
     validation = [row.validation_loss for row in history]
     axes.fill_between(epochs, train, validation, color=LIGHT["orange"], alpha=0.18, linewidth=0)
     marker = "o" if len(history) == 1 else None

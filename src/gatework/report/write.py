@@ -13,13 +13,13 @@ from gatework.report.palette import Looks
 from gatework.report.section import Ingredients, Picture
 from gatework.report.svg import inline, standalone
 from gatework.report.training_figure import draw_training
-from gatework.runs import LinesFigure, RunFolder
+from gatework.runs import LinesFigure, RunFolder, leaderboard
 
 MOST_BYTES = 2_000_000
 """Above this the figures for narrow screens are left out; the wide ones shrink instead."""
 
 TRAINING_CAPTION = (
-    "Loss on the training part and on the validation part after each epoch; the gap between them is shaded. The dotted "
+    "Loss on training samples and on the validation part after each epoch; the gap between them is shaded. The dotted "
     "line marks the epoch whose weights were kept. Below: the learning rate, the gradient norm before clipping, the share "
     "of steps that were clipped, and what the gates did."
 )
@@ -53,9 +53,9 @@ def _page(material: Material, looks: Looks, training: Picture | None, pictures: 
 
 
 def _looks(material: Material) -> Looks:
-    """Colours are given in the order of the table, so that table and figures agree."""
+    """Colours are given in the order of the table, so that table and figures agree and the best baselines differ most."""
     looks = Looks()
-    for row in material.evaluation.rows if material.evaluation else ():
+    for row in leaderboard(material.evaluation) if material.evaluation else ():
         if row.kind == "baseline":
             looks.baseline(row.name)
     return looks

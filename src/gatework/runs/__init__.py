@@ -45,6 +45,7 @@ from gatework.runs.figures import (
     MatrixFigure,
     ScatterFigure,
 )
+from gatework.runs.notebook import Shown
 from gatework.runs.record import (
     CLASS_TASKS,
     HISTORY_TASKS,
@@ -292,6 +293,8 @@ class HistoryRow(Record):
     gradient_norm: median over the steps of the epoch, before clipping. clip_rate: share of steps that were clipped, 0–1.
     saturated_share: share of gate values below 0.1 or above 0.9, 0–1. dead_units: hidden units whose output hardly moves.
     reach_steps: the lag within which 99 % of the gradient of the prediction with respect to the input lies.
+    train_loss: as it was trained, dropout on, mean over the epoch. fitted_loss: on a sample of the training part after the epoch,
+    measured as validation_loss is, dropout off: their difference is the generalisation gap. None in older runs.
     """
 
     epoch: int
@@ -303,6 +306,7 @@ class HistoryRow(Record):
     saturated_share: float | None = None
     dead_units: int | None = None
     reach_steps: int | None = None
+    fitted_loss: float | None = None
     is_best: bool
     elapsed_s: float
 
@@ -363,7 +367,7 @@ CURES = {
 """What writes a missing file. The others are written before training, so that without them there is no run."""
 
 
-class RunFolder:
+class RunFolder(Shown):
     """One run on disk: typed reading and atomic writing of its files.
 
     Raises RunError with the file's name when a file is missing, damaged, truncated or from a newer schema.

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from gatework.runs.figures import Figure
+from gatework.runs.notebook import Shown
 from gatework.runs.record import SCHEMA_VERSION, Part, Record, TaskName
 
 
@@ -67,7 +68,7 @@ class UncertaintyScores(Record):
     notes: tuple[str, ...] = ()
 
 
-class Evaluation(Record):
+class Evaluation(Shown, Record):
     """evaluation.json: one model on one part of the data.
 
     num_samples: windows, sequences or steps scored. resampled: what the bootstrap draws, in words ("40 blocks of 168 steps").

@@ -6,6 +6,7 @@ from gatework.data.samples import ForecastSamples
 from gatework.runs import Figure, Line, LinesFigure, ScatterFigure
 from gatework.tasks.judge_forecast import samples_of, stamp_texts, truth_of
 from gatework.tasks.metrics import mae_by_horizon
+from gatework.tasks.residual_figures import residual_figures, series_figure
 from gatework.tasks.task import Answer, Case
 
 NUM_EXAMPLES = 3
@@ -15,10 +16,17 @@ MAX_POINTS = 400
 
 
 def forecast_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
-    """Examples of forecasts, the error at each step ahead, predictions against truth; of the first target."""
+    """Examples of forecasts, the error at each step ahead and in each series, what is left; of the first target."""
     _, judged = samples_of(case)
     truth = truth_of(judged)
-    return (*examples(case, judged, truth, answers), horizon_figure(case, truth, answers), scatter(case, truth, answers[0]))
+    by_series = series_figure(judged, truth, answers, label(case))
+    return (
+        *examples(case, judged, truth, answers),
+        horizon_figure(case, truth, answers),
+        *((by_series,) if by_series is not None else ()),
+        scatter(case, truth, answers[0]),
+        *residual_figures(judged, answers[0], case.period, label(case)),
+    )
 
 
 def label(case: Case) -> str:

@@ -27,6 +27,8 @@ from gatework.train.watch import Watch
 
 EVALUATION_BATCH = 512
 """Samples per batch without gradients: large enough to hide Python, small enough for the cache."""
+FITTED_SAMPLES = 1024
+"""Training samples on which the loss without dropout is measured after an epoch: two batches, a small share of it."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,13 @@ class Training:
                 f"The validation loss became {validation_loss} after epoch {epoch}. Expected a finite number. "
                 f"Lower the learning rate (now {self.plan.learning_rate:g}) with --learning-rate."
             )
+        fitted_loss = mean_loss(self.network, self.task, self.train, FITTED_SAMPLES)
         health = examine(self.network, self.validation)
         best = self.progress.best
         is_best = best is None or validation_loss < best.validation_loss
         elapsed_s = before + time.perf_counter() - started
         row = history_row(epoch, outcome, validation_loss, health, is_best, self.plan.clip_norm, elapsed_s)
+        row = row.model_copy(update={"fitted_loss": fitted_loss if math.isfinite(fitted_loss) else None})
         self._remember(row)
         self.watch.epoch(row)
 
@@ -202,18 +206,21 @@ def seeded(seed: int, epoch: int) -> Iterator[None]:
         yield
 
 
-def batches_in_order(samples: Samples, batch_size: int = EVALUATION_BATCH) -> Iterator[Batch]:
-    """All samples once, in their own order."""
-    for start in range(0, len(samples), batch_size):
-        yield samples.batch(np.arange(start, min(start + batch_size, len(samples))))
+def batches_in_order(samples: Samples, batch_size: int = EVALUATION_BATCH, most: int | None = None) -> Iterator[Batch]:
+    """All samples once, in their own order; at most so many of them, evenly spaced."""
+    chosen = np.arange(len(samples))
+    if most is not None and most < len(samples):
+        chosen = np.linspace(0, len(samples) - 1, most).round().astype(np.int64)
+    for start in range(0, len(chosen), batch_size):
+        yield samples.batch(chosen[start : start + batch_size])
 
 
-def mean_loss(network: SequenceModel, task: Task, samples: Samples) -> float:
-    """The loss over all observed targets of all samples, without dropout and gradients."""
+def mean_loss(network: SequenceModel, task: Task, samples: Samples, most: int | None = None) -> float:
+    """The loss over all observed targets of all samples (of `most`, evenly spaced), without dropout and gradients."""
     network.eval()
     total, count = 0.0, 0
     with torch.inference_mode():
-        for batch in batches_in_order(samples):
+        for batch in batches_in_order(samples, most=most):
             observed = int(batch.observed.sum())
             total += task.loss(network.predict(batch), batch).item() * observed
             count += observed

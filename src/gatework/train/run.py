@@ -13,6 +13,7 @@ from gatework.cells import Cell, find_cell
 from gatework.data.clock import why_irregular
 from gatework.data.dataset import Dataset, Source, fingerprint, open_dataset, source_names
 from gatework.data.layout import build_table
+from gatework.data.leaks import silent_series, suspected_leaks
 from gatework.data.prepare import Preparation
 from gatework.data.read import PART, read_frame, read_parts
 from gatework.data.recognise import recognise
@@ -75,7 +76,9 @@ def plan_table(source: Source, request: Request) -> tuple[Plan, Table]:
     )
     table = build_table(frame, data, labels)
     data, table, reasons = with_clock(data, table, find_cell(request.cell))
-    return make_plan(request, data, table, recognised.reasons | reasons), table
+    plan = make_plan(request, data, table, recognised.reasons | reasons)
+    leaks = (leak.warning for leak in suspected_leaks(table, plan.horizon))
+    return plan, replace(table, notes=(*table.notes, *silent_series(table), *leaks))
 
 
 def with_clock(data: DataPlan, table: Table, cell: Cell) -> tuple[DataPlan, Table, dict[str, str]]:

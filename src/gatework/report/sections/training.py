@@ -1,13 +1,11 @@
 """How the training went: in words first, then as a picture."""
 
+from gatework.report.diagnosis import diagnose, gap_sentence
 from gatework.report.markup import Html, join
 from gatework.report.numbers import counted, duration, percent, short
 from gatework.report.section import Ingredients, paragraph
 from gatework.report.training_figure import is_early_stopped
 from gatework.runs import HistoryRow
-
-WORTH_SAYING_GAP = 0.25
-"""Validation loss above training loss, as a share of the latter, from which the model is said to learn by heart."""
 
 OFTEN_CLIPPED = 0.2
 
@@ -17,7 +15,7 @@ def write_training(given: Ingredients) -> Html:
     material, glossary = given.material, given.glossary
     if not material.history or given.training is None:
         return paragraph(glossary, "No epoch has been finished yet. Continue the training with 'gatework resume'.")
-    sentences = [how_it_ended(given), *_what_it_shows(material.history, material.best_row)]
+    sentences = [how_it_ended(given), *_what_it_shows(material.history)]
     last = material.history[-1]
     memory = _memory_words(last, material.plan.window)
     paragraphs = [paragraph(glossary, " ".join(sentences))]
@@ -48,20 +46,9 @@ def how_it_ended(given: Ingredients) -> str:
     return ended + kept
 
 
-def _what_it_shows(history: list[HistoryRow], best: HistoryRow | None) -> list[str]:
-    sentences: list[str] = []
-    if best is not None and best.train_loss > 0:
-        gap = (best.validation_loss - best.train_loss) / best.train_loss
-        if gap > WORTH_SAYING_GAP:
-            sentences.append(
-                f"At that epoch the validation loss is {percent(gap)} above the training loss: the model fits its training "
-                "samples better than new ones. More data, dropout or fewer units narrow this gap."
-            )
-        else:
-            side = "above" if gap >= 0 else "below"
-            sentences.append(f"At that epoch the validation loss is {percent(abs(gap))} {side} the training loss, a small gap.")
-    if best is history[-1] and len(history) > 1:
-        sentences.append("The loss was still falling at the end, so that more epochs may improve the model.")
+def _what_it_shows(history: list[HistoryRow]) -> list[str]:
+    found = diagnose(history)
+    sentences = [gap_sentence(history), found.sentence] if found is not None else []
     clipped = sum(row.clip_rate for row in history) / len(history)
     if clipped > OFTEN_CLIPPED:
         sentences.append(

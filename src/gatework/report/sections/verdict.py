@@ -43,7 +43,7 @@ def write_verdict(given: Ingredients) -> Html:
         ]
         if material.is_other_model:
             parts.append(_other_model(material))
-        parts += [_facts(material), _table(evaluation, given.looks, glossary)]
+        parts += [_facts(material), score_table(evaluation, given.looks, glossary)]
         parts += [_ranges(evaluation, given.looks), _methods(evaluation, glossary)]
     return element("header", *parts)
 
@@ -109,7 +109,8 @@ def best_names(evaluation: Evaluation, metric: MetricInfo) -> set[str]:
     return {name for name, value in values.items() if value == best}
 
 
-def _table(evaluation: Evaluation, looks: Looks, glossary: Glossary) -> Html:
+def score_table(evaluation: Evaluation, looks: Looks, glossary: Glossary) -> Html:
+    """Every row with every metric, the best first."""
     head = [element("th", "method", scope="col")]
     for metric in evaluation.metrics:
         unit = element("span", metric.unit, class_="unit") if metric.unit else ""
