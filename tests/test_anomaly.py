@@ -1,6 +1,7 @@
 """Anomaly detection from data to ranges: what is found, what is explained, what the labels may not touch, what is refused."""
 
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,28 @@ def test_without_labels_alarms_are_counted_and_nobody_wins(tmp_path: Path) -> No
     assert [metric.name for metric in evaluation.metrics] == ["alarms", "steps in alarm"]
     assert evaluation.metrics[0].unit == "per day"
     assert evaluation.verdict[0].startswith("There are no labels")
+
+
+def test_rows_that_come_one_by_one_get_the_scores_and_ranges_of_the_whole(run: RunFolder) -> None:
+    frame = machine(300, seed=6, planted=False).drop("is_anomaly")
+    place = pl.int_range(pl.len())
+    frame = frame.with_columns(pl.when(place.is_between(200, 204)).then(9.9).otherwise(pl.col("pressure")).alias("pressure"))
+    frame = frame.with_columns(pl.when(place.is_between(120, 123)).then(None).otherwise(pl.col("flow")).alias("flow"))
+    whole = load(run).predict(frame)
+    assert whole.steps is not None
+    live = load(run).detector()
+    cuts = [0, 150, *range(151, 216), 300]
+    found = [live.update(frame[start:end]) for start, end in pairwise(cuts)]
+    steps = pl.concat([part.steps for part in found])
+    assert steps["time"].to_list() == whole.steps["time"].to_list()
+    # float32 sums in another order
+    assert np.allclose(steps["score"].to_numpy(), whole.steps["score"].to_numpy(), rtol=1e-3, atol=1e-4, equal_nan=True)
+    closed = pl.concat([*(part.closed for part in found), found[-1].open])
+    assert closed["start"].to_list() == whole.frame["start"].to_list()
+    assert closed["end"].to_list() == whole.frame["end"].to_list()
+    during = found[1 + 203 - 150]  # the row in the middle of the fault
+    assert during.open.height == 1
+    assert during.open["channel"][0] == "pressure"
 
 
 # What is decided

@@ -20,6 +20,7 @@ from gatework.data.table import Table
 from gatework.errors import ConfigError, DataError, RunError
 from gatework.evaluate.anomalies import judge_steps
 from gatework.evaluate.live import LiveForecast
+from gatework.evaluate.live_anomalies import LiveDetector
 from gatework.evaluate.live_steps import LiveSteps
 from gatework.evaluate.run import cut_note
 from gatework.model import TrainedModel, load_trained, network_outputs
@@ -183,6 +184,13 @@ class Predictor:
         Raises ConfigError where steps have no answers of their own or the network reads ahead; DataError for a lacking attribute.
         """
         return LiveSteps(self.trained, static or {})
+
+    def detector(self) -> LiveDetector:
+        """The scores and ranges of one series as its rows come: `update(rows)`, from the first row on.
+
+        Raises ConfigError for another task than anomaly detection, or a reconstruction.
+        """
+        return LiveDetector(self.trained)
 
     def _detect(self, prepared: Prepared, notes: tuple[str, ...]) -> Prediction:
         """The alarms in new data, and the score of each of its steps."""
