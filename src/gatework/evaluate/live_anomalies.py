@@ -11,7 +11,7 @@ from gatework.data.layout import build_table
 from gatework.data.split import Split
 from gatework.data.table import STEP
 from gatework.errors import ConfigError, DataError
-from gatework.model import TrainedModel
+from gatework.model import SequenceModel, TrainedModel
 from gatework.tasks.detectors.detector import Scored, residuals_of
 from gatework.tasks.detectors.expect import errors_of
 from gatework.tasks.detectors.explain import Judgement, range_rows, step_rows
@@ -52,7 +52,9 @@ class LiveDetector:
             )
         self.trained, self.anomaly, self.head = trained, plan.anomaly, head
         self.threshold, self.normal = record.threshold.value, residuals_of(record)
-        self.stream = trained.network.recurrent.stream()
+        network = trained.network
+        assert isinstance(network, SequenceModel)  # there are no ensembles of detectors
+        self.stream = network.recurrent.stream()
         self.count = 0
         self._context: pl.DataFrame | None = None
         self._inputs = torch.zeros(head.recent.kernel_size[0] - 1, head.recent.in_channels)
