@@ -30,6 +30,7 @@ class Prepared:
     resting: what each of them fades to.
     target_zeros: where the zero of each target is on the model's scale; empty for classes.
     labels: (total_steps,) 1 where a step is labelled as an anomaly, 0 where as normal, NaN unknown; None without such a column.
+    weights: (num_sequences,) float32, how much the error of a whole sequence counts; None: all alike.
     notes: what was filled, clipped or unknown, one sentence each.
     """
 
@@ -54,4 +55,5 @@ class Prepared:
     clock_names: tuple[str, ...] = ()
     fading: tuple[tuple[int, int, int], ...] = ()
     resting: tuple[float, ...] = ()
+    weights: Float32Array | None = None
     notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from gatework.data.table import Table
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
 from gatework.model import WEIGHTS, SequenceModel, build_model, save_trained, sizes_for
-from gatework.runs import DataPlan, Manifest, Plan, RunFolder, file_sha256
+from gatework.runs import DataPlan, Manifest, Part, Plan, RunFolder, file_sha256
 from gatework.runs.decision import DECISION
 from gatework.tasks import planned_task
 from gatework.tasks.detectors.detector import DETECTOR, fit_detector
@@ -102,15 +103,15 @@ def with_clock(data: DataPlan, table: Table, cell: Cell) -> tuple[DataPlan, Tabl
     return data.model_copy(update=given), replace(table, clock=cell.inputs, elapsed=bool(why)), reasons
 
 
-def divide(plan: Plan, table: Table, split: Split) -> Dataset:
+def divide(plan: Plan, table: Table, split: Split, parts: Sequence[Part] = PARTS) -> Dataset:
     """The table divided as given, with a preparation fitted on the training rows of that split.
 
-    Raises DataError when a part gives no sample, or a target cannot be learned there.
+    parts: those that must give samples. Raises DataError when one gives none, or a target cannot be learned there.
     """
     like = read_start(plan.training.init_from).preparation.record if plan.training.init_from else None
     preparation = Preparation.fit(table, split, like, plan.training.keep_scales)
     prepared = preparation.apply(table, split)
-    samples = {part: planned_task(plan).samples(prepared, split, part) for part in PARTS}  # what gives none is refused now
+    samples = {part: planned_task(plan).samples(prepared, split, part) for part in parts}  # what gives none is refused now
     return Dataset(table, with_note(split, untrained_note(samples["train"])), preparation, prepared)
 
 
