@@ -22,7 +22,7 @@ import gatework
 import gatework.runs
 from gatework import Request, train_model
 from gatework.data.dataset import open_dataset
-from gatework.evaluate.run import network_outputs
+from gatework.model import network_outputs
 from gatework.train.watch import Silent
 
 ENDS = (8640, 11520, 14400)

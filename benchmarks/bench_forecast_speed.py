@@ -33,7 +33,7 @@ from torch import nn
 import gatework
 from gatework import Request
 from gatework.data.samples import batch_order
-from gatework.evaluate.run import network_outputs
+from gatework.model import network_outputs
 from gatework.runs import RunFolder
 from gatework.train import plan_run
 from gatework.train.run import make_training

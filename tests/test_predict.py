@@ -42,7 +42,8 @@ def said(action: Callable[[], object]) -> str:
 
 def test_a_forecast_starts_right_after_the_last_row(forecast):
     frame = load(forecast).predict(waves(50)).frame
-    assert frame.columns == ["series", "forecast_from", "time", "step", "target", "prediction"]
+    ranges = ["low 80 %", "high 80 %", "low 95 %", "high 95 %"]
+    assert frame.columns == ["series", "forecast_from", "time", "step", "target", "prediction", *ranges]
     assert frame["time"].to_list() == hours(3, first=50).to_list()
     assert frame["forecast_from"].unique().to_list() == [hours(1, first=49)[0]]
     assert frame["step"].to_list() == [1, 2, 3]

@@ -109,6 +109,8 @@ def expected(name: str) -> str:
     words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", tuple: "a list of texts"}
 
     def describe(kind: Any) -> str:
+        if get_origin(kind) is tuple and float in get_args(kind):
+            return "a list of numbers"
         if get_origin(kind) is Literal:
             return f"one of {', '.join(get_args(kind))}"
         if get_origin(kind) is dict:
@@ -125,6 +127,8 @@ def example_value(name: str, choice: str | None) -> object:
         return choice or get_args(kind)[0]
     if get_origin(kind) is dict:
         return {"temperature": choice or choices_of(kind)[0]} if choices_of(kind) else {"sick": 5.0}
+    if get_origin(kind) is tuple and float in get_args(kind):
+        return [0.8, 0.95]
     examples: dict[object, object] = {str: "load", int: 24, float: 0.5, bool: True, tuple: ["temperature"]}
     return examples[get_origin(kind) or kind]
 

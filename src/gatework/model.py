@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -17,12 +18,16 @@ from gatework.data.samples import Batch
 from gatework.errors import RunError
 from gatework.layers import Decay, LockedDropout, Recurrent
 from gatework.ragged import Ragged
-from gatework.runs import SCHEMA_VERSION, DetectorRecord, ModelPlan, Plan, RunFolder, atomic_write
+from gatework.runs import SCHEMA_VERSION, Conformal, DetectorRecord, ModelPlan, Plan, RunFolder, atomic_write
 from gatework.tasks import Task, planned_task
 from gatework.tasks.detectors.detector import DETECTOR
-from gatework.tasks.task import Features, Sizes
+from gatework.tasks.range_calibration import RangeCalibration
+from gatework.tasks.task import Features, Samples, Sizes
 
 WEIGHTS = "model.safetensors"
+CONFORMAL, ERRORS = "conformal.json", "conformal.safetensors"
+BATCH_SIZE = 512
+"""Samples per batch without gradients: large enough to hide Python, small enough for the cache."""
 HEADER = "gatework"
 """The entry of a safetensors header that holds our own metadata, as JSON."""
 
@@ -127,6 +132,7 @@ def sizes_for(plan: Plan, prepared: Prepared) -> Sizes:
         fading_masks=tuple(mask for _, mask, _ in prepared.fading),
         fading_since=tuple(since for _, _, since in prepared.fading),
         resting=prepared.resting,
+        target_means=prepared.target_means,
     )
 
 
@@ -194,6 +200,8 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 class TrainedModel:
     """A model with everything that it needs to meet new data: plan, task, fitted preparation, weights; the detector of
     anomalies.
+
+    calibration: what its errors on the validation part say about ranges; None for a task without ranges.
     """
 
     plan: Plan
@@ -201,6 +209,34 @@ class TrainedModel:
     preparation: Preparation
     network: SequenceModel
     detector: DetectorRecord | None = None
+    calibration: RangeCalibration | None = None
+
+
+def network_outputs(network: SequenceModel, samples: Samples) -> np.ndarray:
+    """The head's output for every sample, in their order; no dropout, no gradients."""
+    if network.training:
+        network.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(samples), BATCH_SIZE):
+            batch: Batch = samples.batch(np.arange(start, min(start + BATCH_SIZE, len(samples))))
+            parts.append(network.predict(batch).numpy())
+    return np.concatenate(parts)
+
+
+def save_calibration(folder: RunFolder, calibration: RangeCalibration) -> None:
+    """Write conformal.json and the errors behind it."""
+    tensors = {"scores": torch.from_numpy(calibration.scores), "errors": torch.from_numpy(calibration.errors)}
+    save_weights(folder.file(ERRORS), tensors, {})
+    folder.write(CONFORMAL, calibration.record)
+
+
+def load_calibration(folder: RunFolder) -> RangeCalibration | None:
+    """What `save_calibration` wrote; None where nothing is there. Raises RunError when a file is damaged."""
+    if not folder.has(CONFORMAL):
+        return None
+    tensors, _ = load_weights(folder.file(ERRORS))
+    return RangeCalibration(folder.read(CONFORMAL, Conformal), tensors["scores"].numpy(), tensors["errors"].numpy())
 
 
 def save_trained(folder: RunFolder, network: SequenceModel, sizes: Sizes) -> None:
@@ -229,4 +265,4 @@ def load_trained(folder: RunFolder) -> tuple[TrainedModel, str]:
         ) from error
     network.eval()
     detector = folder.read(DETECTOR, DetectorRecord) if plan.anomaly is not None else None
-    return TrainedModel(plan, task, preparation, network, detector), header["sha256"]
+    return TrainedModel(plan, task, preparation, network, detector, load_calibration(folder)), header["sha256"]

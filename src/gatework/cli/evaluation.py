@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gatework.cli import show
+from gatework.cli.ranges import show_ranges
 from gatework.report.numbers import column_decimals, fixed, whole
 from gatework.runs import STEP_TASKS
 
@@ -29,6 +30,8 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     show.say()
     for sentence in evaluation.verdict:
         show.paragraph(sentence)
+    if evaluation.uncertainty is not None:
+        show_ranges(evaluation.uncertainty)
     if evaluation.notes:
         show.heading("Note")
         show.bullets(evaluation.notes)

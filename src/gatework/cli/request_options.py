@@ -16,7 +16,7 @@ from gatework.errors import ConfigError
 if TYPE_CHECKING:
     from gatework.train import Request
 
-Form = Literal["text", "list", "pairs", "int", "float", "switch"]
+Form = Literal["text", "list", "numbers", "pairs", "int", "float", "switch"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class RequestOption:
     """One option.
 
     name: the field of `Request`. metavar: what stands for its value in the help. group: the heading it stands under.
-    text: the help. default: what leaving it out means, in words. form: how it is typed; `list` and `pairs` may be repeated.
+    text: the help. default: what leaving it out means, in words. form: how it is typed; `list`, `numbers` and
+    `pairs` may be repeated.
     """
 
     name: str
@@ -75,6 +76,18 @@ OPTIONS: tuple[RequestOption, ...] = (
     ),
     RequestOption(
         "labels_column", "COLUMN", ASKED, "Anomalies: says which steps are some; only judges, never an input.", "inferred"
+    ),
+    RequestOption(
+        "output",
+        "OUTPUT",
+        ASKED,
+        "Forecasts: point, quantiles, gaussian, student-t, negative-binomial or zero-inflated.",
+        "point",
+    ),
+    RequestOption("intervals", "SHARE", ASKED, "Forecasts: the shares of truths that ranges should hold.", "0.8,0.95", "numbers"),
+    RequestOption("calibrate", "WAY", ASKED, "Forecasts: how past errors correct ranges: split, adaptive or none.", "split"),
+    RequestOption(
+        "calibration_share", "SHARE", ASKED, "Forecasts: the later share of validation kept for that alone.", "none", "float"
     ),
     RequestOption("time", "COLUMN", DATA, "The time or order column; or year,month,day,hour.", "inferred", "list"),
     RequestOption("series", "COLUMN", DATA, "The column that says which series a row belongs to.", "inferred"),
@@ -218,7 +231,7 @@ def parameter_of(option: RequestOption) -> inspect.Parameter:
         show_default=False,
         rich_help_panel=option.group,
     )
-    several = option.form in ("list", "pairs")
+    several = option.form in ("list", "numbers", "pairs")
     typed: object = bool | None if option.form == "switch" else list[str] | None if several else str | None
     annotation = Annotated[typed, declared]  # type: ignore[valid-type]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -247,6 +260,8 @@ def typed_value(name: str, form: Form, value: Any) -> object:
         items = [item for text in value for item in split_list(text)]
         is_one = name in ("target", "time") and len(items) == 1
         return items[0] if is_one else items
+    if form == "numbers":
+        return [typed_number("float", item) for text in value for item in split_list(text)]
     if form == "pairs":
         return typed_pairs(name, [item for text in value for item in split_list(text)])
     if form in ("int", "float"):
@@ -297,9 +312,9 @@ def words_of(name: str, value: Any) -> list[str]:
         return [option.flag if value else f"--no-{option.flag[2:]}"]
     if isinstance(value, Mapping):
         return [word for key, item in value.items() for word in (option.flag, quoted_item(f"{key}={item}"))]
-    if option.form in ("list", "pairs"):
+    if option.form in ("list", "numbers", "pairs"):
         items = (value,) if isinstance(value, str) else value
-        return [option.flag, ",".join(quoted_item(item) for item in items)]
+        return [option.flag, ",".join(quoted_item(str(item)) for item in items)]
     return [option.flag, repr(value) if isinstance(value, float) else str(value)]
 
 

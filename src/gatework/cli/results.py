@@ -116,7 +116,7 @@ def readable(frame: "pl.DataFrame") -> "pl.DataFrame":
     names = [
         name
         for name, dtype in frame.schema.items()
-        if dtype.is_float() and (name in ("prediction", "confidence") or name.startswith("probability "))
+        if dtype.is_float() and (name in ("prediction", "confidence") or name.startswith(("probability ", "low ", "high ")))
     ]
     return frame.with_columns(pl.Series(name, [float(f"{value:.7g}") for value in frame[name]]) for name in names)
 

@@ -144,6 +144,7 @@ class Preparation:
             fading=tuple(fading),
             resting=tuple(fading.values()),
             target_zeros=tuple(float(fitted.scale.scale(np.zeros(1))[0]) for fitted in self._target_fields),
+            target_means=tuple(fitted.scale.fill for fitted in self._target_fields),
             labels=_labels(table, steps.frame),
             notes=(*notes, *(note for block in blocks.values() for note in block.notes), *target_notes),
         )

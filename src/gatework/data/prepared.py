@@ -29,6 +29,7 @@ class Prepared:
     fading: the columns that fade in gaps, each (value, mask, time since the last measurement) as columns of a sample.
     resting: what each of them fades to.
     target_zeros: where the zero of each target is on the model's scale; empty for classes.
+    target_means: the mean of each target over the training rows, in the units of the data; empty for classes.
     labels: (total_steps,) 1 where a step is labelled as an anomaly, 0 where as normal, NaN unknown; None without such a column.
     weights: (num_sequences,) float32, how much the error of a whole sequence counts; None: all alike.
     notes: what was filled, clipped or unknown, one sentence each.
@@ -50,6 +51,7 @@ class Prepared:
     rows: npt.NDArray[np.int64]
     sequences: npt.NDArray[np.int64]
     target_zeros: tuple[float, ...] = ()
+    target_means: tuple[float, ...] = ()
     labels: npt.NDArray[np.float64] | None = None
     clock: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     clock_names: tuple[str, ...] = ()

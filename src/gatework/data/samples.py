@@ -1,5 +1,6 @@
 """What a model is shown at once: windows of a series (forecast) or whole sequences, gathered from memory by index."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,7 @@ class ForecastSamples:
     sequence: (n,) the series of each sample. origin: (n,) the row of its first forecast step; its inputs are the rows
     [origin − window, origin). weights: (num_sequences, num_targets) how much the errors of each series count, or None.
     skipped: ids of the series that have rows in this part and give no window, being too short.
+    targets: (total_steps, num_targets) float32, NaN where unobserved: what batches ask for; on the model's scale unless replaced.
     """
 
     def __init__(self, prepared: Prepared, split: Split | None, part: Part, window: int, horizon: int, stride: int = 1):
@@ -57,6 +59,7 @@ class ForecastSamples:
             if value < 1:
                 raise ConfigError(f"The {name} is {value}; expected a number of steps, 1 or more. Give --{name} 1 or more.")
         self.prepared, self.part, self.window, self.horizon = prepared, part, window, horizon
+        self.targets = prepared.targets
         rows = Rows(prepared.offsets)
         in_part = np.ones(rows.total_steps, dtype=bool) if split is None else split.rows_of(part)[prepared.rows]
         fits = self._fits(rows, in_part)
@@ -97,6 +100,12 @@ class ForecastSamples:
         is_last[:-1] = self.sequence[1:] != self.sequence[:-1]
         return np.flatnonzero(is_last).astype(np.int64)
 
+    def only(self, chosen: npt.NDArray[np.integer]) -> "ForecastSamples":
+        """The samples with these numbers, as samples of their own."""
+        fewer = copy(self)
+        fewer.origin, fewer.sequence = self.origin[chosen], self.sequence[chosen]
+        return fewer
+
     def batch(self, index: npt.NDArray[np.integer]) -> Batch:
         """The samples with these numbers, in this order."""
         index = np.asarray(index, dtype=np.int64)
@@ -111,7 +120,7 @@ class ForecastSamples:
             begins = np.arange(len(index) + 1, dtype=np.int64) * self.window
             features = np.concatenate([features, clock_columns(self.prepared, past.ravel(), begins)], axis=1)
         offsets = torch.arange(len(index) + 1, dtype=torch.int64) * self.window
-        targets, observed = split_missing(self.prepared.targets[coming])
+        targets, observed = split_missing(self.targets[coming])
         return Batch(
             inputs=Ragged(torch.from_numpy(features), offsets),
             future=torch.from_numpy(self.prepared.future[coming]),

@@ -107,7 +107,9 @@ class LiveForecast:
             window = torch.from_numpy(self._rows.all().copy())
             with torch.inference_mode():
                 inputs = Ragged(window, torch.tensor([0, self.window]))
-                scaled = self.trained.network(inputs, torch.from_numpy(future)[None])[0].numpy()
+                output = self.trained.network(inputs, torch.from_numpy(future)[None]).numpy()
+            decoded: npt.NDArray[np.float64] = self.trained.task.decode(output, self.trained.preparation)[0]
+            return decoded
         values: npt.NDArray[np.float64] = scaled * self._std + self._mean
         for number, scale in self._logs:
             values[:, number] = scale.inverse(scaled[:, number])

@@ -1,6 +1,6 @@
 """A trained model on new data: the next steps of every series, or an answer for every sequence or step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +16,21 @@ from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples, SequenceSamples
 from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
-from gatework.errors import ConfigError, DataError
+from gatework.data.table import Table
+from gatework.errors import ConfigError, DataError, RunError
 from gatework.evaluate.anomalies import judge_steps
 from gatework.evaluate.live import LiveForecast
 from gatework.evaluate.live_anomalies import LiveDetector
 from gatework.evaluate.live_steps import LiveSteps
-from gatework.evaluate.run import cut_note, network_outputs
-from gatework.model import TrainedModel, load_trained
+from gatework.evaluate.run import cut_note
+from gatework.model import TrainedModel, load_trained, network_outputs
 from gatework.runs import RunFolder
 from gatework.runs.notebook import Shown
 from gatework.tasks import ClassifySteps, RegressSteps, Task
+from gatework.tasks.conformal import MEMORY, IntArray
 from gatework.tasks.detectors.explain import range_rows, step_rows
+from gatework.tasks.forecast import Draw, Forecast
+from gatework.tasks.ranges import with_ranges
 from gatework.tasks.task import Samples
 
 TRADING_WEEK = 5
@@ -70,32 +74,77 @@ class Predictor:
         Raises DataError when a column is missing or of another type, or when no series is long enough; ConfigError for a horizon
         that the model does not know.
         """
-        plan = self.trained.plan
         ahead = self._horizon(horizon)
-        frame = read_rows(plan.data.model_copy(update={"validation_sources": (), "test_sources": ()}), data)
-        own_labels, label_notes = labels_to_predict(plan.data, frame, labels)
-        table = build_table(frame, plan.data, own_labels, targets_required=False, is_new=True)
-        preparation = self.trained.preparation
-        if plan.anomaly is not None:
-            return self._detect(preparation.apply(table, Split.all_test(table)), (*label_notes, *table.notes))
-        if plan.data.task == "forecast":
-            table = append_horizon(table, ahead, weekdays_only=plan.period == TRADING_WEEK)
-            prepared = preparation.apply(table, Split.all_test(table))
-            samples: Samples = ForecastSamples(prepared, None, "test", plan.window, ahead)
-            assert isinstance(samples, ForecastSamples)
-            samples = only_final(samples)
-        else:
-            prepared = preparation.apply(table, Split.all_test(table))
-            samples = whole_or_steps(self.trained.task, prepared)
-        values = self.trained.task.decode(network_outputs(self.trained.network, samples), preparation)
-        answers = self.trained.task.predictions(prepared, samples, values)
-        skipped = getattr(samples, "skipped", [])
-        notes = [*label_notes, *table.notes, *prepared.notes, *cut_note(samples)]
-        if skipped:
-            notes.append(f"{len(skipped)} series are shorter than the window and have no forecast: {', '.join(skipped[:5])}.")
+        if self.trained.plan.anomaly is not None:
+            table, found = self._table(data, labels)
+            return self._detect(self.trained.preparation.apply(table, Split.all_test(table)), (*found, *table.notes))
+        samples, notes = self._samples(data, labels, ahead)
+        task, preparation = self.trained.task, self.trained.preparation
+        outputs = network_outputs(self.trained.network, samples)
+        ranges = task.ranges(outputs, samples, preparation, self.trained.calibration)
+        if isinstance(samples, ForecastSamples):
+            final = samples.final
+            samples, outputs, ranges = samples.only(final), outputs[final], None if ranges is None else ranges.only(final)
+        answers = task.predictions(samples.prepared, samples, task.decode(outputs, preparation))
+        answers = with_ranges(answers, ranges)
         is_unknown = answers["truth"].null_count() == answers.height
         without_truth = answers[[name for name in answers.columns if name != "truth"]] if is_unknown else answers
         return Prediction(without_truth, tuple(notes))
+
+    def sample_paths(self, data: Source, num_paths: int = 100, seed: int = 0, labels: Source | None = None) -> pl.DataFrame:
+        """Courses of the future from the end of every series, whose steps err together as past forecasts did.
+
+        data, labels: as for `predict`. num_paths: for each series. Returns one row a value: series, time, step, path, target,
+        value. Sums and extremes over the horizon may be read off the paths. Series are drawn independently of each other.
+        Raises ConfigError when the task is no forecast; RunError when the run knows too little of its errors.
+        """
+        task, calibration = self.trained.task, self.trained.calibration
+        if not isinstance(task, Forecast) or num_paths < 1:
+            raise ConfigError(
+                f"{num_paths} paths are wanted and the task is {task.name}; expected at least one path of a forecast. "
+                f"Give num_paths=100, or use predict."
+            )
+        if calibration is None:
+            raise RunError(
+                f"'{self.folder.path}' has no conformal.json, without which its errors are unknown. Expected a run that was "
+                f"trained with --calibrate split or adaptive. Train again."
+            )
+        samples, _ = self._samples(data, labels, self.trained.plan.horizon)
+        assert isinstance(samples, ForecastSamples)
+        samples = samples.only(samples.final)
+        outputs = network_outputs(self.trained.network, samples)
+        paths = task.paths(outputs, samples, self.trained.preparation, calibration, Draw(num_paths, seed))
+        return path_rows(samples, paths)
+
+    def _table(self, data: Source, labels: Source | None) -> tuple[Table, Sequence[str]]:
+        """New data as a table, and what must be known about its labels."""
+        plan = self.trained.plan
+        frame = read_rows(plan.data.model_copy(update={"validation_sources": (), "test_sources": ()}), data)
+        own_labels, label_notes = labels_to_predict(plan.data, frame, labels)
+        return build_table(frame, plan.data, own_labels, targets_required=False, is_new=True), label_notes
+
+    def _samples(self, data: Source, labels: Source | None, ahead: int) -> tuple[Samples, list[str]]:
+        """The windows at the end of every series, or the sequences; and what a reader must know about the data.
+
+        Where ranges follow past errors, also the windows since the validation part, whose truths are known by now.
+        """
+        plan, preparation = self.trained.plan, self.trained.preparation
+        table, label_notes = self._table(data, labels)
+        if plan.data.task != "forecast":
+            prepared = preparation.apply(table, Split.all_test(table))
+            whole = whole_or_steps(self.trained.task, prepared)
+            return whole, [*label_notes, *table.notes, *prepared.notes, *cut_note(whole)]
+        table = append_horizon(table, ahead, weekdays_only=plan.period == TRADING_WEEK)
+        prepared = preparation.apply(table, Split.all_test(table))
+        samples = ForecastSamples(prepared, None, "test", plan.window, ahead)
+        notes = [*label_notes, *table.notes, *prepared.notes]
+        if samples.skipped:
+            shown = ", ".join(samples.skipped[:5])
+            notes.append(f"{len(samples.skipped)} series are shorter than the window and have no forecast: {shown}.")
+        calibration = self.trained.calibration
+        if calibration is None or calibration.record.method != "adaptive":
+            return samples.only(samples.final), notes
+        return samples.only(since(samples, calibration.record.until)), notes
 
     def _horizon(self, wanted: int | None) -> int:
         plan = self.trained.plan
@@ -167,11 +216,29 @@ def whole_or_steps(task: Task, prepared: Prepared) -> SequenceSamples | StepSamp
     return SequenceSamples(prepared, None, "test")
 
 
-def only_final(samples: ForecastSamples) -> ForecastSamples:
-    """The forecast from the end of each series alone."""
-    final = samples.final
-    samples.origin, samples.sequence = samples.origin[final], samples.sequence[final]
-    return samples
+def since(samples: ForecastSamples, until: str) -> IntArray:
+    """The latest windows that begin after a time stamp or order, about MEMORY of each series at most, and the last of each."""
+    times = samples.prepared.times.gather(samples.origin)
+    after = times.cast(pl.String) > until if times.dtype.is_temporal() else times.cast(pl.Float64) > float(until)
+    last = samples.final[np.searchsorted(samples.sequence[samples.final], samples.sequence)]
+    number = np.arange(len(samples))
+    return np.flatnonzero((after.to_numpy() & (last - number < MEMORY + samples.horizon)) | (number == last))
+
+
+def path_rows(samples: ForecastSamples, paths: np.ndarray) -> pl.DataFrame:
+    """Paths (n, num_paths, horizon, num_targets) as rows: series, time, step, path, target, value."""
+    shape, prepared = paths.shape, samples.prepared
+    sample, path, step, target = (axis.ravel() for axis in np.indices(shape))
+    return pl.DataFrame(
+        {
+            "series": pl.Series(prepared.ids, dtype=pl.String)[samples.sequence[sample]],
+            "time": prepared.times[samples.origin[sample] + step],
+            "step": step + 1,
+            "path": path + 1,
+            "target": pl.Series(prepared.target_names, dtype=pl.String)[target],
+            "value": paths.ravel(),
+        }
+    )
 
 
 def predict_run(

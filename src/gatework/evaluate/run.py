@@ -8,12 +8,10 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-import torch
 
 from gatework.data.bundled import unit_of
 from gatework.data.dataset import Dataset, Source, open_dataset, open_other, own_data, rows_in_common
 from gatework.data.groups import groups_of
-from gatework.data.samples import Batch
 from gatework.data.step_samples import StepSamples
 from gatework.errors import ConfigError, RunError
 from gatework.evaluate.anomalies import figures_of, judge_steps, threshold_notes, without_labels
@@ -21,13 +19,13 @@ from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_un
 from gatework.evaluate.elsewhere import beside_test, suffix_of
 from gatework.evaluate.partial import gains_over_baselines, partial_notes
 from gatework.evaluate.verdict import verdict
-from gatework.model import SequenceModel, TrainedModel, load_trained
+from gatework.model import TrainedModel, load_trained, network_outputs
 from gatework.runs import Evaluation, Manifest, Part, Plan, RunFolder, ScoreRow, atomic_write, file_sha256
 from gatework.tasks.detectors.explain import range_rows, step_rows
 from gatework.tasks.detectors.windows import JudgedSteps
+from gatework.tasks.ranges import with_ranges
 from gatework.tasks.task import Answer, Case, Samples, Task
 
-BATCH_SIZE = 512
 SEED = 0
 """Of the bootstrap: fixed, so that an evaluation says the same twice."""
 
@@ -97,10 +95,13 @@ def predict_and_judge(
         return detect_and_judge(trained, own, other, part)
     judged = trained.task.samples(other.prepared, other.split, "test" if part == "new" else part)
     outputs = network_outputs(trained.network, judged)
-    model = Answer(model_name(trained.plan), describe(trained.plan), trained.task.decode(outputs, trained.preparation))
+    values = trained.task.decode(outputs, trained.preparation)
+    ranges = trained.task.ranges(outputs, judged, trained.preparation, trained.calibration)
+    model = Answer(model_name(trained.plan), describe(trained.plan), values, ranges=ranges)
     groups = groups_of(other.table)
     evaluation, resampled = judge(trained, own, judged, model, part, classical=classical, groups=groups)
-    return Judged(evaluation, resampled, trained.task.predictions(other.prepared, judged, model.values))
+    predictions = trained.task.predictions(other.prepared, judged, model.values)
+    return Judged(evaluation, resampled, with_ranges(predictions, ranges))
 
 
 def detect_and_judge(trained: TrainedModel, own: Dataset, other: Dataset, part: Part | Literal["new"]) -> Judged:
@@ -168,18 +169,6 @@ def trained_on_note(own: Dataset, other: Dataset) -> tuple[str, ...]:
     )
 
 
-def network_outputs(network: SequenceModel, samples: Samples) -> np.ndarray:
-    """The head's output for every sample, in their order; no dropout, no gradients."""
-    if network.training:
-        network.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(samples), BATCH_SIZE):
-            batch: Batch = samples.batch(np.arange(start, min(start + BATCH_SIZE, len(samples))))
-            parts.append(network.predict(batch).numpy())
-    return np.concatenate(parts)
-
-
 def model_name(plan: Plan) -> str:
     """What the model is called in tables."""
     return plan.model.cell.upper() if len(plan.model.cell) <= 4 else plan.model.cell
@@ -233,6 +222,7 @@ def judge(
         rows=rows,
         verdict=verdict(rows, metrics, gains, task.moved_share(case, answers), task.follows_last(case, answers)),
         figures=task.figures(case, answers),
+        uncertainty=task.range_scores(case, model),
         notes=(
             *((units.note,) if units.note else ()),
             *judged.prepared.notes,

@@ -8,6 +8,8 @@
     checkpoint.safetensors  (train)     all that a killed training needs to go on
     decision.json       Decision        of a classification: calibration and threshold, fitted on the validation part
     history.jsonl       HistoryRow      one line per epoch
+    conformal.json      Conformal       how ranges are corrected by the errors on the validation part (forecasts)
+    conformal.safetensors  (model)      those errors
     evaluation.json     Evaluation      metrics with intervals beside the baselines, and the numbers of the figures
     predictions.parquet (evaluate)      every test prediction, with time stamps
     figures/, report.html  (report)
@@ -30,6 +32,7 @@ from pydantic import ValidationError
 
 from gatework.errors import RunError
 from gatework.runs.anomaly import AnomalyPlan, DetectorRecord, ThresholdRecord
+from gatework.runs.conformal import Conformal
 from gatework.runs.decision import Decision, DecisionPlan
 from gatework.runs.evaluation import Evaluation, IntervalScores, MetricInfo, Score, ScoreRow, UncertaintyScores, leaderboard
 from gatework.runs.figures import (
@@ -54,8 +57,10 @@ from gatework.runs.record import (
     DecoderName,
     LossName,
     Normalisation,
+    OutputName,
     Part,
     PoolingName,
+    RangeMethod,
     Record,
     TaskName,
 )
@@ -69,6 +74,7 @@ __all__ = [
     "AnyFigure",
     "Band",
     "BarsFigure",
+    "Conformal",
     "Curve",
     "CurvesFigure",
     "DataPlan",
@@ -90,9 +96,12 @@ __all__ = [
     "MetricInfo",
     "ModelPlan",
     "Normalisation",
+    "OutputName",
     "Part",
     "Plan",
     "PoolingName",
+    "RangeMethod",
+    "RangePlan",
     "Record",
     "RunFolder",
     "ScatterFigure",
@@ -226,6 +235,20 @@ class TrainingPlan(Record):
     keep_scales: bool = False
 
 
+class RangePlan(Record):
+    """What a forecast says beside its single numbers.
+
+    output: what the network gives for each value. intervals: the shares of truths that ranges should hold, rising.
+    calibrate: how the ranges are corrected by the errors on the validation part. calibration_share: the later share of that
+    part that is kept for this alone, 0–1; 0: the whole part serves both this and the choice of the best epoch.
+    """
+
+    output: OutputName = "point"
+    intervals: tuple[float, ...] = (0.8, 0.95)
+    calibrate: RangeMethod = "none"
+    calibration_share: float = 0.0
+
+
 class Plan(Record):
     """Everything that was decided before training; `reasons` says why, one sentence per inferred or defaulted choice.
 
@@ -241,6 +264,7 @@ class Plan(Record):
     model: ModelPlan = ModelPlan()
     training: TrainingPlan = TrainingPlan()
     decision: DecisionPlan = DecisionPlan()
+    ranges: RangePlan = RangePlan()
     horizon: int = 0
     window: int = 0
     piece: int = 0

@@ -4,7 +4,7 @@ from typing import Literal
 
 from gatework.runs.figures import Figure
 from gatework.runs.notebook import Shown
-from gatework.runs.record import SCHEMA_VERSION, Part, Record, TaskName
+from gatework.runs.record import SCHEMA_VERSION, Part, RangeMethod, Record, TaskName
 
 
 class MetricInfo(Record):
@@ -61,7 +61,7 @@ class UncertaintyScores(Record):
     """
 
     output: str
-    calibration: Literal["split", "adaptive", "none"]
+    calibration: RangeMethod
     intervals: tuple[IntervalScores, ...]
     quantile_levels: tuple[float, ...]
     quantile_loss: dict[str, float | None]

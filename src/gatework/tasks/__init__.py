@@ -25,7 +25,7 @@ __all__ = ["TASKS", "Anomaly", "Classify", "ClassifySteps", "Forecast", "Regress
 def planned_task(plan: Plan, folder: RunFolder | None = None) -> Task:
     """The task that a plan asks for; folder: of a trained run, whose decision.json is then part of the task."""
     if plan.data.task == "forecast":
-        return Forecast(plan.horizon, plan.window, plan.model, plan.period, plan.training.loss)
+        return Forecast(plan.horizon, plan.window, plan.model, plan.period, plan.training.loss, plan.ranges)
     if plan.data.task == "anomaly":
         assert plan.anomaly is not None
         return Anomaly(plan.anomaly, plan.horizon, plan.window)

@@ -120,7 +120,8 @@ def ridge_answer(case: Case, train: ForecastSamples, judged: ForecastSamples) ->
     def windows(index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         batch = train.batch(index)
         count = len(index)
-        targets = batch.targets.masked_fill(~batch.observed, float("nan")).reshape(count, -1).numpy()
+        # on the scale of the preparation, whatever scale the network forecasts on
+        targets = train.prepared.targets[train.origin[index][:, None] + np.arange(train.horizon)].reshape(count, -1)
         return batch.inputs.values.reshape(count, train.window, -1).numpy(), batch.future.reshape(count, -1).numpy(), targets
 
     fitted = ridge_window(windows, len(train))

@@ -6,6 +6,7 @@ from gatework.data.samples import ForecastSamples
 from gatework.runs import Figure, Line, LinesFigure, ScatterFigure
 from gatework.tasks.judge_forecast import samples_of, stamp_texts, truth_of
 from gatework.tasks.metrics import mae_by_horizon
+from gatework.tasks.ranges import bands
 from gatework.tasks.residual_figures import residual_figures, series_figure
 from gatework.tasks.task import Answer, Case
 
@@ -65,6 +66,7 @@ def examples(case: Case, judged: ForecastSamples, truth: np.ndarray, answers: li
                 y_label=label(case),
                 x=tuple(stamps) if prepared.times.dtype.is_temporal() else tuple(float(item) for item in stamps),
                 lines=tuple(lines),
+                bands=bands(answers[0].ranges, place, before=shown),
             )
         )
     return figures

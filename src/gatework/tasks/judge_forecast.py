@@ -81,8 +81,12 @@ def follows_last(case: Case, model: Answer, last: Answer) -> tuple[float, float]
 
 
 def origin_clock(case: Case) -> IntArray:
+    """`forecast_clock` of the judged windows."""
+    return forecast_clock(samples_of(case)[1])
+
+
+def forecast_clock(judged: ForecastSamples) -> IntArray:
     """When each window's forecast begins, in typical steps since the first; the place in the series where there is no clock."""
-    _, judged = samples_of(case)
     times = judged.prepared.times
     if not times.dtype.is_temporal():
         return np.asarray(judged.origin - judged.prepared.offsets[judged.sequence])

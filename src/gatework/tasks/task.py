@@ -15,9 +15,14 @@ from gatework.data.samples import Batch, ForecastSamples, SequenceSamples
 from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
 from gatework.ragged import Ragged
-from gatework.runs import Figure, Part, TaskName
+from gatework.runs import Figure, Part, TaskName, UncertaintyScores
 from gatework.tasks.detectors.windows import DetectorWindows, JudgedSteps
 from gatework.tasks.metrics import Measured
+from gatework.tasks.outputs.output import masked_mean
+from gatework.tasks.range_calibration import RangeCalibration
+from gatework.tasks.ranges import Ranges
+
+__all__ = ["Answer", "Case", "Entry", "Features", "Samples", "Sizes", "Task", "masked_mean"]
 
 Samples = ForecastSamples | SequenceSamples | StepSamples | DetectorWindows
 
@@ -47,6 +52,7 @@ class Sizes:
     target_columns: of a forecast: which inputs hold the history of each target. target_zeros: where the zero of each target's
     data is on the model's scale. num_clock: the last columns of a sample, which the cell reads past its gates; they are not
     counted in input_size. fading_values, fading_masks, fading_since, resting: see `layers.Decay`.
+    data is on the model's scale. target_means: the mean of each over the training rows, in the units of the data.
     """
 
     input_size: int
@@ -61,6 +67,7 @@ class Sizes:
     fading_masks: tuple[int, ...] = ()
     fading_since: tuple[int, ...] = ()
     resting: tuple[float, ...] = ()
+    target_means: tuple[float, ...] = ()
 
     def to_json(self) -> str:
         """As text, for the header of the weights."""
@@ -101,6 +108,7 @@ class Answer:
     values: np.ndarray
     answered: np.ndarray | None = None
     decided: np.ndarray | None = None
+    ranges: Ranges | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,20 @@ class Task(ABC):
     def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
         """The output of many samples in the user's units: predictions, or probabilities of the classes."""
 
+    def calibrate(self, output: np.ndarray, samples: Samples) -> RangeCalibration | None:
+        """What the errors on the validation part say about ranges; None for a task without ranges."""
+        return None
+
+    def ranges(
+        self, output: np.ndarray, samples: Samples, preparation: Preparation, calibration: RangeCalibration | None
+    ) -> Ranges | None:
+        """Between which values the truth will lie, in the units of the data; None for a task without ranges."""
+        return None
+
+    def range_scores(self, case: Case, answer: Answer) -> UncertaintyScores | None:
+        """How well an answer's ranges hold the truth; None without ranges."""
+        return None
+
     @abstractmethod
     def baselines(self, case: Case) -> list[Answer]:
         """What simple methods say of the judged samples, fitted on the training part."""
@@ -178,9 +200,3 @@ class Task(ABC):
     @abstractmethod
     def predictions(self, prepared: Prepared, samples: Samples, values: np.ndarray) -> pl.DataFrame:
         """Every prediction as a row with its series, time stamps and the truth where it is known."""
-
-
-def masked_mean(values: Tensor, observed: Tensor) -> Tensor:
-    """The mean of `values` where `observed`; 0 where nothing is observed. Never touches the rest, NaN included."""
-    kept = values.masked_fill(~observed, 0.0)
-    return kept.sum() / observed.sum().clamp(min=1)

@@ -14,6 +14,7 @@ from gatework.runs import (
     ModelPlan,
     Plan,
     PoolingName,
+    RangePlan,
     SplitPlan,
     TaskName,
     TrainingPlan,
@@ -23,6 +24,7 @@ from gatework.train.choices import Choices, dashed
 from gatework.train.plan_anomaly import VALIDATION, plan_anomaly
 from gatework.train.plan_classes import check_class_options, plan_decision
 from gatework.train.plan_forecast import plan_forecaster, plan_lengths
+from gatework.train.plan_ranges import plan_ranges
 from gatework.train.plan_small import few_epochs, plan_augment, plan_refit
 from gatework.train.plan_start import from_start, lengths_like, plan_start, rate_after
 from gatework.train.plan_steps import num_pieces, plan_pieces, split_of_steps
@@ -31,6 +33,7 @@ from gatework.train.request import Request
 HOUR_S, DAY_S = 3600.0, 86400.0
 FORECASTS_ONLY = (
     "horizon", "window", "known_future", "season", "segment", "normalise", "decoder", "channels", "linear_steps",
+    "output", "intervals", "calibrate", "calibration_share",
 )  # fmt: skip
 """Options that mean nothing to a task without a horizon."""
 
@@ -90,6 +93,7 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
         model=model,
         training=training,
         decision=decision,
+        ranges=plan_ranges(request, choices) if data.task == "forecast" else RangePlan(),
         horizon=horizon,
         window=window,
         piece=piece,
@@ -113,7 +117,7 @@ def check_numbers(request: Request) -> None:
         value = getattr(request, name)
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"{name} is {value}; expected a number of at least 0. Give --{dashed(name)} 0 or more.")
-    for name in ("dropout", "zoneout", "input_dropout", "test_share", "validation_share"):
+    for name in ("dropout", "zoneout", "input_dropout", "test_share", "validation_share", "calibration_share"):
         value = getattr(request, name)
         if value is not None and not 0 <= value < 1:
             raise ConfigError(f"{name} is {value}; expected a share from 0 to below 1. Give --{dashed(name)} such as 0.15.")

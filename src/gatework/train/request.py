@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from gatework.runs import DecoderName, LossName, Normalisation, PoolingName, Record, TaskName
+from gatework.runs import DecoderName, LossName, Normalisation, OutputName, PoolingName, RangeMethod, Record, TaskName
 from gatework.runs.decision import CalibrationName
 
 MissingPolicy = Literal["auto", "previous", "linear", "mean", "constant", "mask", "decay", "drop"]
@@ -43,6 +43,10 @@ class Request(Record):
     method: of anomaly detection: "auto", "forecast" or "reconstruction". false_alarms: its budget, such as "1/week" or "0.001"
     of the steps. gap: alarms with at most so many quiet steps between them are one range.
     labels_column: says which steps are anomalies; it is no input and only judges.
+    output: what a forecast says of each value: "point", "quantiles", "gaussian", "student-t", "negative-binomial" or
+    "zero-inflated". intervals: the shares of truths that its ranges should hold, such as (0.8, 0.95). calibrate: how the errors
+    on the validation part correct them: "split", "adaptive" or "none". calibration_share: the later share of that part that is
+    kept for this alone.
     """
 
     target: str | tuple[str, ...] = ()
@@ -108,6 +112,10 @@ class Request(Record):
     precision_at: int | None = None
     group: str | None = None
     refit: bool | None = None
+    output: OutputName | None = None
+    intervals: tuple[float, ...] = ()
+    calibrate: RangeMethod | None = None
+    calibration_share: float | None = None
 
     @field_validator("task", mode="before")
     @classmethod

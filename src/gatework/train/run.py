@@ -24,7 +24,7 @@ from gatework.data.split import PARTS, Split, make_split
 from gatework.data.table import Table
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
-from gatework.model import WEIGHTS, SequenceModel, build_model, save_trained, sizes_for
+from gatework.model import CONFORMAL, ERRORS, WEIGHTS, SequenceModel, build_model, save_calibration, save_trained, sizes_for
 from gatework.runs import DataPlan, Manifest, Part, Plan, RunFolder, file_sha256
 from gatework.runs.decision import DECISION
 from gatework.tasks import planned_task
@@ -33,6 +33,7 @@ from gatework.tasks.task import Samples
 from gatework.train.augment import Augmenter, Columns
 from gatework.train.checkpoint import CHECKPOINT, Checkpoint
 from gatework.train.decision import fit_decision, with_class_weights
+from gatework.train.hold_out import measure_errors, validation_samples
 from gatework.train.loop import Training
 from gatework.train.plan import make_plan
 from gatework.train.refit import joined, refit_folder, refit_plan
@@ -224,7 +225,7 @@ def make_training(plan: Plan, dataset: Dataset, folder: RunFolder, watch: Watch,
     task, sizes = planned_task(plan), sizes_for(plan, dataset.prepared)
     train = task.samples(dataset.prepared, learned or dataset.split, "train")
     task = with_class_weights(task, plan.training, train)
-    validation = task.samples(dataset.prepared, dataset.split, "validation")
+    validation, _ = validation_samples(plan, dataset)
     network = build_model(plan, sizes, task, plan.training.seed)
     notes: tuple[str, ...] = ()
     if plan.training.init_from and not folder.has(CHECKPOINT):
@@ -267,14 +268,16 @@ def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, 
     decision = fit_decision(plan, training.network, training.task, training.validation, dataset.preparation)
     if decision is not None:
         folder.write(DECISION, decision)
+    # the errors on data that no weight has seen, also where the weights are those of a second training
+    calibration = measure_errors(plan, dataset, training.network)
+    if calibration is not None:
+        save_calibration(folder, calibration)
     network = refitted(plan, dataset, training, folder) if plan.training.refit else training.network
     save_trained(folder, network, sizes_for(plan, dataset.prepared))
     warned: tuple[str, ...] = (*warnings_in_words(plan, progress.history), *(decision.notes if decision else ()))
-    finished = ["config.json", "split.json", "prepare.json", WEIGHTS]
     if plan.anomaly is not None:
         detector = fit_detector(network, plan, dataset.prepared, dataset.split)
         folder.write(DETECTOR, detector)
-        finished.append(DETECTOR)
         warned = (*warned, *detector.notes, *detector.threshold.notes)
     for sentence in warned:
         training.watch.note(sentence)
@@ -283,7 +286,7 @@ def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, 
         status="trained",
         num_parameters=sum(parameter.numel() for parameter in training.network.parameters()),
         wall_time_s={"train": round(manifest.wall_time_s.get("train", 0.0) + time.perf_counter() - started, 3)},
-        files={name: file_sha256(folder.file(name)) for name in finished},
+        files={name: file_sha256(folder.file(name)) for name in finished_files(folder)},
         notes=(*manifest.notes, *training.notes, *warned),
     )
     return folder
@@ -301,6 +304,14 @@ def refitted(plan: Plan, dataset: Dataset, first: Training, folder: RunFolder) -
     # the last weights: without a validation part of its own there is no best epoch
     training.network.load_state_dict(Checkpoint.load(inner.file(CHECKPOINT)).network)
     return training.network
+
+
+FINISHED = ("config.json", "split.json", "prepare.json", WEIGHTS, CONFORMAL, ERRORS, DETECTOR)
+
+
+def finished_files(folder: RunFolder) -> list[str]:
+    """The files of a finished training, by name."""
+    return [name for name in FINISHED if folder.has(name)]
 
 
 def new_folder(out: Path | str | None, source: Source, data: DataPlan) -> RunFolder:

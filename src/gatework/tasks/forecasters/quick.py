@@ -13,8 +13,12 @@ Float32Array = npt.NDArray[np.float32]
 
 
 def can_be_quick(plan: ModelPlan, head: object) -> bool:
-    """Whether a forecast can be read off a carried state: every step read by itself, on the training scale, targets together."""
+    """Whether a forecast can be read off a carried state: every step read by itself, on the training scale, targets together,
+    single numbers.
+    """
     if not isinstance(head, ForecastHead) or not isinstance(head.decoder, DirectDecoder):
+        return False
+    if head.output.num_parameters > 1 or head.output.is_count:
         return False
     return plan.segment == 1 and plan.normalise == "none" and head.own_targets == head.num_targets and not plan.bidirectional
 

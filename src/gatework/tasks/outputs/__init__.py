@@ -6,7 +6,7 @@ from gatework.errors import ConfigError, nearest
 from gatework.tasks.outputs.gaussian import Gaussian
 from gatework.tasks.outputs.negative_binomial import NegativeBinomial
 from gatework.tasks.outputs.output import Distribution, Output
-from gatework.tasks.outputs.point import Point
+from gatework.tasks.outputs.point import Point, PointLoss
 from gatework.tasks.outputs.quantiles import Quantiles
 from gatework.tasks.outputs.student_t import StudentT
 from gatework.tasks.outputs.zero_inflated import ZeroInflated
@@ -31,6 +31,7 @@ __all__ = [
     "NegativeBinomial",
     "Output",
     "Point",
+    "PointLoss",
     "Quantiles",
     "StudentT",
     "ZeroInflated",

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy import special
 from torch import Tensor
 
-from gatework.tasks.outputs.output import SMALLEST_SCALE, Array, Distribution, known, masked_mean
+from gatework.tasks.outputs.output import SMALLEST_SCALE, Array, Distribution
 
 
 class Gaussian(Distribution):
@@ -24,11 +24,10 @@ class Gaussian(Distribution):
     def rescale(self, parameters: Tensor, base: Tensor, spread: Tensor) -> Tensor:
         return torch.stack([base + spread * parameters[..., 0], spread * parameters[..., 1]], dim=-1)
 
-    def loss(self, parameters: Tensor, targets: Tensor, observed: Tensor) -> Tensor:
+    def losses(self, parameters: Tensor, targets: Tensor) -> Tensor:
         mean, deviation = parameters.double().unbind(-1)  # squares of far values overflow float32
-        distance = (known(targets, observed) - mean) / deviation
-        negative_log = deviation.log() + 0.5 * distance**2 + 0.5 * math.log(2.0 * math.pi)
-        return masked_mean(negative_log, observed).to(parameters.dtype)
+        distance = (targets - mean) / deviation
+        return deviation.log() + 0.5 * distance**2 + 0.5 * math.log(2.0 * math.pi)
 
     def point(self, parameters: Array) -> Array:
         return parameters[..., 0]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor
 
-from gatework.tasks.outputs.output import Array, Distribution, known, masked_mean
+from gatework.tasks.outputs.output import Array, Distribution
 
 SMALLEST_MEAN = 1e-6
 """In training means: where only zeros are predicted, a later one still has a likelihood."""
@@ -33,9 +33,9 @@ class NegativeBinomial(Distribution):
     def rescale(self, parameters: Tensor, base: Tensor, spread: Tensor) -> Tensor:
         return torch.stack([spread * parameters[..., 0], parameters[..., 1] + torch.zeros_like(spread)], dim=-1)
 
-    def loss(self, parameters: Tensor, targets: Tensor, observed: Tensor) -> Tensor:
-        log_likelihood = log_mass(parameters, known(targets, observed))
-        return masked_mean(-log_likelihood, observed).to(parameters.dtype)
+    def losses(self, parameters: Tensor, targets: Tensor) -> Tensor:
+        log_likelihood = log_mass(parameters, targets)
+        return -log_likelihood
 
     def point(self, parameters: Array) -> Array:
         return self.quantile(parameters, [0.5])[..., 0]

@@ -42,8 +42,17 @@ class Output(ABC):
         """
 
     @abstractmethod
-    def loss(self, parameters: Tensor, targets: Tensor, observed: Tensor) -> Tensor:
-        """The mean loss over the observed targets (...,), a scalar; 0 when none is."""
+    def losses(self, parameters: Tensor, targets: Tensor) -> Tensor:
+        """The loss of each target: (..., num_parameters) and (...,) → (...,)."""
+
+    def loss(self, parameters: Tensor, targets: Tensor, observed: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The mean loss over the observed targets (...,), a scalar; 0 when none is.
+
+        weight: how much each counts, broadcast against (...,). Unobserved targets may hold anything.
+        """
+        # a NaN in a target would reach the gradient through the branch that is not used
+        losses = self.losses(parameters, targets.masked_fill(~observed, 0.0))
+        return masked_mean(losses if weight is None else losses * weight, observed).to(parameters.dtype)
 
     @abstractmethod
     def point(self, parameters: Array) -> Array:
@@ -81,8 +90,3 @@ def masked_mean(values: Tensor, observed: Tensor) -> Tensor:
     """The mean of `values` where `observed`; 0 where nothing is observed. Never touches the rest, NaN included."""
     kept = values.masked_fill(~observed, 0.0)
     return kept.sum() / observed.sum().clamp(min=1)
-
-
-def known(targets: Tensor, observed: Tensor) -> Tensor:
-    """The targets with 0 where unobserved: a NaN there would reach the gradient through the unused branch."""
-    return targets.masked_fill(~observed, 0.0)

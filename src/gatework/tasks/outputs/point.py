@@ -6,7 +6,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from gatework.tasks.outputs.output import Array, Output, known, masked_mean
+from gatework.tasks.outputs.output import Array, Output
 
 PointLoss = Literal["mae", "mse", "huber"]
 LOSSES: dict[PointLoss, Callable[[Tensor, Tensor], Tensor]] = {
@@ -31,8 +31,8 @@ class Point(Output):
     def rescale(self, parameters: Tensor, base: Tensor, spread: Tensor) -> Tensor:
         return base[..., None] + spread[..., None] * parameters
 
-    def loss(self, parameters: Tensor, targets: Tensor, observed: Tensor) -> Tensor:
-        return masked_mean(LOSSES[self.loss_name](parameters[..., 0], known(targets, observed)), observed)
+    def losses(self, parameters: Tensor, targets: Tensor) -> Tensor:
+        return LOSSES[self.loss_name](parameters[..., 0], targets)
 
     def point(self, parameters: Array) -> Array:
         return parameters[..., 0]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gatework.errors import ConfigError
-from gatework.tasks.outputs.output import Array, Distribution, known, masked_mean
+from gatework.tasks.outputs.output import Array, Distribution
 
 SMALLEST_STEP = 1e-9
 """Between two quantiles where a tail is extrapolated: two equal ones leave it no slope."""
@@ -47,11 +47,11 @@ class Quantiles(Distribution):
     def rescale(self, parameters: Tensor, base: Tensor, spread: Tensor) -> Tensor:
         return base[..., None] + spread[..., None] * parameters
 
-    def loss(self, parameters: Tensor, targets: Tensor, observed: Tensor) -> Tensor:
-        error = known(targets, observed)[..., None] - parameters
+    def losses(self, parameters: Tensor, targets: Tensor) -> Tensor:
+        error = targets[..., None] - parameters
         levels = torch.tensor(self.levels, dtype=parameters.dtype, device=parameters.device)
         twice_pinball = 2.0 * torch.maximum(levels * error, (levels - 1.0) * error)
-        return masked_mean(twice_pinball.mean(-1), observed)
+        return twice_pinball.mean(-1)
 
     def point(self, parameters: Array) -> Array:
         return parameters[..., self.middle]

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy import special
 from torch import Tensor
 
-from gatework.tasks.outputs.output import SMALLEST_SCALE, Array, Distribution, known, masked_mean
+from gatework.tasks.outputs.output import SMALLEST_SCALE, Array, Distribution
 
 FEWEST_DEGREES = 2.0
 """Degrees of freedom stay above: at 2 the variance becomes infinite, and the scale can no longer be learned from few values."""
@@ -30,12 +30,12 @@ class StudentT(Distribution):
         location, scale, degrees = parameters.unbind(-1)
         return torch.stack([base + spread * location, spread * scale, degrees], dim=-1)
 
-    def loss(self, parameters: Tensor, targets: Tensor, observed: Tensor) -> Tensor:
+    def losses(self, parameters: Tensor, targets: Tensor) -> Tensor:
         location, scale, degrees = parameters.double().unbind(-1)  # the logarithms of gamma nearly cancel
-        distance = (known(targets, observed) - location) / scale
+        distance = (targets - location) / scale
         normaliser = torch.lgamma(degrees / 2.0) - torch.lgamma((degrees + 1.0) / 2.0) + 0.5 * (degrees * math.pi).log()
         tail = 0.5 * (degrees + 1.0) * torch.log1p(distance**2 / degrees)
-        return masked_mean(normaliser + scale.log() + tail, observed).to(parameters.dtype)
+        return normaliser + scale.log() + tail
 
     def point(self, parameters: Array) -> Array:
         return parameters[..., 0]

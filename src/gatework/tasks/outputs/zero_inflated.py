@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gatework.tasks.outputs.negative_binomial import NegativeBinomial, log_mass
-from gatework.tasks.outputs.output import Array, Distribution, known, masked_mean
+from gatework.tasks.outputs.output import Array, Distribution
 
 FARTHEST_LOGIT = 30.0
 """Of the share of extra zeros: beyond it, 1 minus the share is 0 in float32."""
@@ -35,11 +35,11 @@ class ZeroInflated(Distribution):
         counts = self.counts.rescale(parameters[..., :2], base, spread)
         return torch.cat([counts, parameters[..., 2:] + torch.zeros_like(counts[..., :1])], dim=-1)
 
-    def loss(self, parameters: Tensor, targets: Tensor, observed: Tensor) -> Tensor:
-        counts, logit = known(targets, observed), parameters[..., 2].double()
+    def losses(self, parameters: Tensor, targets: Tensor) -> Tensor:
+        counts, logit = targets, parameters[..., 2].double()
         counted = F.logsigmoid(-logit) + log_mass(parameters[..., :2], counts)
         log_likelihood = torch.where(counts == 0, torch.logaddexp(F.logsigmoid(logit), counted), counted)
-        return masked_mean(-log_likelihood, observed).to(parameters.dtype)
+        return -log_likelihood
 
     def point(self, parameters: Array) -> Array:
         return self.quantile(parameters, [0.5])[..., 0]

@@ -1,0 +1,196 @@
+"""What the validation part says about the errors of a forecast, and the ranges that follow from it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from gatework.data.samples import ForecastSamples
+from gatework.errors import RunError
+from gatework.runs import Conformal, RangePlan
+from gatework.tasks.conformal import (
+    MEMORY,
+    Adaptive,
+    Array,
+    IntArray,
+    adapt,
+    conformal_quantile,
+    conformity_scores,
+    ends_of,
+    quantile_levels,
+    widened,
+)
+from gatework.tasks.outputs import Distribution, Output
+from gatework.tasks.paths import path_errors
+from gatework.tasks.ranges import Ranges, from_ends, own_quantiles
+
+LEAST_DEVIATION = 0.05
+"""Of a window, in training deviations: where nothing moved for a window's length, something may still come."""
+FEWEST_ERRORS = 10
+LEAST_PROBABILITY = 1e-9
+"""A truth far outside everything forecast has the probability 0 or 1, and no quantile."""
+MOST_ERRORS = 250
+"""Past forecasts whose errors are kept for sample paths."""
+
+
+@dataclass(frozen=True)
+class RangeCalibration:
+    """The corrections, and the errors that they were learned from.
+
+    scores: (m, horizon, num_targets, intervals), the latest in the order of time; only kept for the adaptive method, else empty.
+    errors: (k, horizon, num_targets), past forecasts without a gap, for `path_errors`: differences on the model's scale where
+    the forecast is a single number (in deviations of the window where `record.is_scaled`), else the probability that it gave to
+    at most the truth.
+    """
+
+    record: Conformal
+    scores: Array
+    errors: Array
+
+    @property
+    def shift(self) -> Array:
+        """(horizon, num_targets, intervals), inf where there is no bound; a shorter forecast takes the first steps."""
+        rows = np.array(self.record.shift, dtype=np.float64)
+        return np.where(np.isnan(rows), np.inf, rows).transpose(2, 1, 0)
+
+    def adaptive(self) -> Adaptive:
+        """Where the adaptive method begins."""
+        return Adaptive.begin(self.scores, self.record.intervals)
+
+    def ranges(self, output: Output, numbers: Array, scale: Array, shift: Array | None = None) -> Ranges:
+        """The ranges of forecasts on the model's scale.
+
+        numbers: (n, horizon, num_targets, num_parameters). scale: `deviations` of their windows. shift: in place of its own.
+        """
+        ends, middle = self._own(output, numbers)
+        moved = (self.shift[: numbers.shape[1]] if shift is None else shift) * self._factor(scale)
+        corrected = widened(ends, middle, moved)
+        return from_ends(np.maximum(corrected, 0.0) if output.is_count else corrected, middle, self.record.intervals)
+
+    def adapted(self, output: Output, numbers: Array, scale: Array, truth: Array, clock: IntArray) -> tuple[Array, Adaptive]:
+        """The corrections that were known when each forecast was made, and where they stand afterwards; see `adapt`."""
+        ends, _ = self._own(output, numbers)
+        return adapt(self.adaptive(), conformity_scores(truth, ends) / self._factor(scale), clock)
+
+    def paths(self, output: Output, numbers: Array, scale: Array, num_paths: int, generator: np.random.Generator) -> Array:
+        """(n, num_paths, horizon, num_targets) courses of the future on the model's scale, each window's by itself.
+
+        Raises RunError when too few past forecasts are known to tell how errors hang together.
+        """
+        past = self.errors[:, : numbers.shape[1]]
+        if len(past) < FEWEST_ERRORS:
+            raise RunError(
+                f"The run has {len(past)} past forecasts whose truth is known at every step. Expected at least {FEWEST_ERRORS}, "
+                f"which show how errors hang together. Train with a larger --validation-share, or without gaps in the target."
+            )
+        drawn = np.stack([path_errors(past, num_paths, generator) for _ in range(len(numbers))])
+        if isinstance(output, Distribution):
+            spread = np.broadcast_to(numbers[:, None], (*drawn.shape, output.num_parameters))
+            inside: Array = output.quantile(spread, np.clip(drawn, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)[..., None])[..., 0]
+            return inside
+        moved: Array = output.point(numbers)[:, None] + drawn * (scale[:, None, None, :] if self.record.is_scaled else 1.0)
+        return moved
+
+    def _own(self, output: Output, numbers: Array) -> tuple[Array, Array]:
+        levels = quantile_levels(self.record.intervals)
+        return ends_of(own_quantiles(output, numbers, levels), levels, self.record.intervals), output.point(numbers)
+
+    def _factor(self, scale: Array) -> Array | float:
+        return scale[:, None, :, None] if self.record.is_scaled else 1.0
+
+
+def fit_range_calibration(
+    output: Output,
+    numbers: Array,
+    samples: ForecastSamples,
+    targets: Array,
+    clock: IntArray,
+    asked: RangePlan,
+) -> RangeCalibration:
+    """The corrections from the forecasts of the validation part.
+
+    numbers: (n, horizon, num_targets, num_parameters) on the model's scale. targets: (total_steps, num_targets), what the network
+    forecasts. clock: (n,) when each forecast begins. With several series, errors are measured in deviations of their window: a
+    large series would else set the ranges of all.
+    """
+    order = np.argsort(clock, kind="stable")
+    method, intervals = asked.calibrate, asked.intervals
+    truth, is_scaled = model_truth(samples, targets), len(np.unique(samples.sequence)) > 1
+    levels = quantile_levels(intervals)
+    ends = ends_of(own_quantiles(output, numbers, levels), levels, intervals)
+    scale = deviations(samples, targets)
+    factor = scale[:, None, :, None] if is_scaled else 1.0
+    scores = (conformity_scores(truth, ends) / factor)[order]
+    shift = conformal_quantile(scores, np.array(intervals)) if method != "none" else np.zeros(scores.shape[1:])
+    bounded = [
+        [[float(value) if np.isfinite(value) else None for value in steps] for steps in targets]
+        for targets in shift.transpose(2, 1, 0)
+    ]
+    rows = samples.origin + samples.horizon - 1
+    record = Conformal(
+        method=method,
+        intervals=intervals,
+        shift=bounded,  # type: ignore[arg-type]
+        is_scaled=is_scaled,
+        num_windows=len(truth),
+        until=last_stamp(samples, rows),
+        notes=too_few_note(len(truth), shift, intervals),
+    )
+    kept = scores[-MEMORY:] if method == "adaptive" else scores[:0]
+    return RangeCalibration(record, kept, past_errors(output, numbers[order], truth[order], scale[order] if is_scaled else None))
+
+
+def last_stamp(samples: ForecastSamples, rows: IntArray) -> str:
+    """The last time stamp, or order, of some rows, as text."""
+    times = samples.prepared.times.gather(rows)
+    return str(times.cast(pl.String).max() if times.dtype.is_temporal() else times.max())
+
+
+def too_few_note(number: int, shift: Array, intervals: tuple[float, ...]) -> tuple[str, ...]:
+    """A sentence on ranges that have no end."""
+    if np.isfinite(shift).all():
+        return ()
+    needed = int(np.ceil(round(max(intervals) / (1.0 - max(intervals)), 9)))
+    note = (
+        f"The validation part has {number} windows; some ranges have no bound, since a range of {max(intervals):g} needs the "
+        f"errors of {needed} windows at every step."
+    )
+    return (note,)
+
+
+def past_errors(output: Output, numbers: Array, truth: Array, scale: Array | None) -> Array:
+    """(k, horizon, num_targets) the errors of past forecasts without a gap, evenly chosen; see `RangeCalibration`."""
+    whole = np.flatnonzero(~np.isnan(truth).any((1, 2)))
+    chosen = whole[np.unique(np.linspace(0, len(whole) - 1, min(MOST_ERRORS, len(whole))).astype(np.int64))]
+    numbers, truth = numbers[chosen], truth[chosen]
+    if not isinstance(output, Distribution):
+        errors: Array = truth - output.point(numbers)
+        return errors if scale is None else errors / scale[chosen][:, None]
+    upper = output.cdf(numbers, truth)
+    if not output.is_count:
+        return upper
+    # a count takes up a stretch of probability; where in it is chance, drawn with a fixed seed
+    lower = output.cdf(numbers, truth - 1.0)
+    return lower + (upper - lower) * np.random.default_rng(0).random(truth.shape)
+
+
+def model_truth(samples: ForecastSamples, targets: Array) -> Array:
+    """(n, horizon, num_targets) what came, on the scale that the network forecasts on; NaN where unobserved."""
+    rows = samples.origin[:, None] + np.arange(samples.horizon)
+    truth: Array = targets[rows]
+    return truth
+
+
+def deviations(samples: ForecastSamples, targets: Array) -> Array:
+    """(n, num_targets) the standard deviation of each window's observed targets on the model's scale, not below the least."""
+    spread = np.empty((len(samples), targets.shape[1]))
+    for start in range(0, len(samples), 2048):  # a few megabytes at once, whatever the number of windows
+        origin = samples.origin[start : start + 2048]
+        window = targets[origin[:, None] + np.arange(-samples.window, 0)]
+        seen = ~np.isnan(window)
+        count = np.maximum(seen.sum(1), 1)
+        filled = np.where(seen, window, 0.0)
+        mean = filled.sum(1) / count
+        square = (np.where(seen, window - mean[:, None], 0.0) ** 2).sum(1) / count
+        spread[start : start + 2048] = np.sqrt(square)
+    return np.maximum(spread, LEAST_DEVIATION)
