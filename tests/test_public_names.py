@@ -14,8 +14,10 @@ import gatework
 NAMES = [
     "CELLS",
     "Cell",
+    "Classifier",
     "ConfigError",
     "DataError",
+    "Forecaster",
     "GRU",
     "GateworkError",
     "LSTM",
@@ -23,6 +25,7 @@ NAMES = [
     "RNN",
     "Ragged",
     "Recurrent",
+    "Regressor",
     "Request",
     "RunError",
     "ShapeError",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SlowPath,
         TrainingError,
     )
+    from gatework.estimators import Classifier, Forecaster, Regressor
     from gatework.evaluate import evaluate_run, load
     from gatework.layers import GRU, LSTM, RNN, Recurrent
     from gatework.ragged import Ragged
@@ -32,12 +33,15 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "Classifier",
     "ConfigError",
     "DataError",
+    "Forecaster",
     "GateworkError",
     "MissingExtra",
     "Ragged",
     "Recurrent",
+    "Regressor",
     "Request",
     "RunError",
     "ShapeError",
@@ -61,6 +65,7 @@ _NAMES_BY_ROOM = {
         "SlowPath",
         "TrainingError",
     ),
+    "estimators": ("Classifier", "Forecaster", "Regressor"),
     "evaluate": ("evaluate_run", "load"),
     "layers": ("GRU", "LSTM", "RNN", "Recurrent"),
     "ragged": ("Ragged",),

@@ -2,6 +2,7 @@
 
     GateworkError
     ├── DataError        what is in a file, a frame or a tensor of data
+    │   └── InputError   arrays given to an estimator (also a ValueError, as scikit-learn expects)
     ├── ConfigError      an option, an argument, a configuration file
     ├── ShapeError       a tensor given to a layer (also a ValueError)
     ├── RunError         a run folder: damaged, truncated, from a newer version
@@ -24,6 +25,10 @@ class GateworkError(Exception):
 
 class DataError(GateworkError):
     """A file, a frame or a tensor holds something that cannot be trained on or predicted from."""
+
+
+class InputError(DataError, ValueError):
+    """Arrays given to an estimator have the wrong shape, do not fit together or hold what is no number."""
 
 
 class ConfigError(GateworkError):

@@ -89,6 +89,18 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption(
         "labels_column", "COLUMN", ASKED, "Anomalies: says which steps are some; only judges, never an input.", "inferred"
     ),
+    RequestOption(
+        "output",
+        "OUTPUT",
+        ASKED,
+        "Forecasts: point, quantiles, gaussian, student-t, negative-binomial or zero-inflated.",
+        "point",
+    ),
+    RequestOption("intervals", "SHARE", ASKED, "Forecasts: the shares of truths that ranges should hold.", "0.8,0.95", "numbers"),
+    RequestOption("calibrate", "WAY", ASKED, "Forecasts: how past errors correct ranges: split, adaptive or none.", "split"),
+    RequestOption(
+        "calibration_share", "SHARE", ASKED, "Forecasts: the later share of validation kept for that alone.", "none", "float"
+    ),
     RequestOption("time", "COLUMN", DATA, "The time or order column; or year,month,day,hour.", "inferred", "list"),
     RequestOption("series", "COLUMN", DATA, "The column that says which series a row belongs to.", "inferred"),
     RequestOption("known_future", "COLUMN", DATA, "Covariates known over the horizon; all others are past only.", "none", "list"),

@@ -31,6 +31,7 @@ class Prepared:
     target_zeros: where the zero of each target is on the model's scale; empty for classes.
     target_means: the mean of each target over the training rows, in the units of the data; empty for classes.
     labels: (total_steps,) 1 where a step is labelled as an anomaly, 0 where as normal, NaN unknown; None without such a column.
+    weights: (num_sequences,) float32, how much the error of a whole sequence counts; None: all alike.
     notes: what was filled, clipped or unknown, one sentence each.
     """
 

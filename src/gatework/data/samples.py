@@ -27,7 +27,7 @@ class Batch:
         classes, −1 where unknown. Where every step has an answer, n counts the judged steps of all samples.
     observed: bool, shaped like targets.
     index: (num_samples,) int64, which samples these are.
-    weight: (n, 1, num_targets) float32, how much each error counts; None: all alike.
+    weight: float32, how much each error counts, (n, 1, num_targets) of forecasts and (n, 1) of whole sequences; None: all alike.
     judged: (n,) int64, the rows of `inputs` that are judged where every step has an answer; else None.
     """
 
@@ -237,6 +237,7 @@ class SequenceSamples:
             targets=targets,
             observed=observed,
             index=torch.from_numpy(index),
+            weight=None if prepared.weights is None else torch.from_numpy(prepared.weights[sequence])[:, None],
         )
 
 

@@ -16,8 +16,10 @@ class ClassLoss:
     gamma: float = 0.0
     weights: tuple[float, ...] = ()
 
-    def __call__(self, scores: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, scores: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
         """The mean over the known targets. scores: (n, num_classes). targets: (n,) class index, −1 unknown.
+
+        weight: (n, 1), what each sequence counts besides; None: 1 each.
 
         Divided by their number, not by their weights: the loss of a batch does not depend on which classes it happens to hold.
         """
@@ -28,4 +30,6 @@ class ClassLoss:
             entropy = entropy * (-torch.expm1(-entropy)).clamp(min=1e-8) ** self.gamma
         if self.weights:
             entropy = entropy * scores.new_tensor(self.weights)[targets.clamp(min=0)]
+        if weight is not None:
+            entropy = entropy * weight[:, 0]
         return torch.where(known, entropy, 0.0).sum() / known.sum().clamp(min=1)

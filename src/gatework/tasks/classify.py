@@ -60,7 +60,7 @@ class Classify(Task):
         return PooledHead(self.pooling, sizes.feature_size, sizes.num_classes)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        return self.loss_of_classes(output, batch.targets)
+        return self.loss_of_classes(output, batch.targets, batch.weight)
 
     def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
         """Probabilities (n, num_classes), each row summing to 1, calibrated where the run has a calibration.

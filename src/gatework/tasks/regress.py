@@ -30,7 +30,8 @@ class Regress(Task):
         return PooledHead(self.pooling, sizes.feature_size, sizes.num_targets)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        return masked_mean((output - batch.targets).square(), batch.observed)
+        squares = (output - batch.targets).square()
+        return masked_mean(squares if batch.weight is None else squares * batch.weight, batch.observed)
 
     def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
         """Predictions (n, num_targets) in the units of the data."""

@@ -226,11 +226,14 @@ def mixed(batch: Batch, columns: Columns, alpha: float, generator: np.random.Gen
         inputs=batch.inputs.with_values(between(batch.inputs.values, others, share)),
         future=between(batch.future, batch.future[index], share),
     )
+    weight = None if batch.weight is None else batch.weight[index]
     observed = batch.observed & batch.observed[index]
     if batch.targets.is_floating_point():
         targets = between(batch.targets, batch.targets[index], share).masked_fill(~observed, 0.0)
-        return Varied(replace(batch, targets=targets, observed=observed))
-    return Varied(batch, replace(batch, targets=batch.targets[index], observed=batch.observed[index]), share)
+        both = None if weight is None or batch.weight is None else between(batch.weight, weight, share)
+        return Varied(replace(batch, targets=targets, observed=observed, weight=both))
+    other = replace(batch, targets=batch.targets[index], observed=batch.observed[index], weight=weight)
+    return Varied(batch, other, share)
 
 
 def between(own: Tensor, other: Tensor, share: float) -> Tensor:

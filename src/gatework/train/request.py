@@ -47,6 +47,10 @@ class Request(Record):
     method: of anomaly detection: "auto", "forecast" or "reconstruction". false_alarms: its budget, such as "1/week" or "0.001"
     of the steps. gap: alarms with at most so many quiet steps between them are one range.
     labels_column: says which steps are anomalies; it is no input and only judges.
+    output: what a forecast says of each value: "point", "quantiles", "gaussian", "student-t", "negative-binomial" or
+    "zero-inflated". intervals: the shares of truths that its ranges should hold, such as (0.8, 0.95). calibrate: how the errors
+    on the validation part correct them: "split", "adaptive" or "none". calibration_share: the later share of that part that is
+    kept for this alone.
     """
 
     target: str | tuple[str, ...] = ()

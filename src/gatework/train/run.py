@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,15 +104,15 @@ def with_clock(data: DataPlan, table: Table, cell: Cell) -> tuple[DataPlan, Tabl
     return data.model_copy(update=given), replace(table, clock=cell.inputs, elapsed=bool(why)), reasons
 
 
-def divide(plan: Plan, table: Table, split: Split) -> Dataset:
+def divide(plan: Plan, table: Table, split: Split, parts: Sequence[Part] = PARTS) -> Dataset:
     """The table divided as given, with a preparation fitted on the training rows of that split.
 
-    Raises DataError when a part gives no sample, or a target cannot be learned there.
+    parts: those that must give samples. Raises DataError when one gives none, or a target cannot be learned there.
     """
     like = read_start(plan.training.init_from).preparation.record if plan.training.init_from else None
     preparation = Preparation.fit(table, split, like, plan.training.keep_scales)
     prepared = preparation.apply(table, split)
-    samples = {part: planned_task(plan).samples(prepared, split, part) for part in PARTS}  # what gives none is refused now
+    samples = {part: planned_task(plan).samples(prepared, split, part) for part in parts}  # what gives none is refused now
     return Dataset(table, with_note(split, untrained_note(samples["train"])), preparation, prepared)
 
 
@@ -274,11 +275,9 @@ def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, 
     network = refitted(plan, dataset, training, folder) if plan.training.refit else training.network
     save_trained(folder, network, sizes_for(plan, dataset.prepared))
     warned: tuple[str, ...] = (*warnings_in_words(plan, progress.history), *(decision.notes if decision else ()))
-    finished = ["config.json", "split.json", "prepare.json", WEIGHTS]
     if plan.anomaly is not None:
         detector = fit_detector(network, plan, dataset.prepared, dataset.split)
         folder.write(DETECTOR, detector)
-        finished.append(DETECTOR)
         warned = (*warned, *detector.notes, *detector.threshold.notes)
     for sentence in warned:
         training.watch.note(sentence)

@@ -1,0 +1,140 @@
+"""Forecaster: the next steps of one or many series."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from gatework.data.series import has_clock, table_rows
+from gatework.data.split import PARTS, Split
+from gatework.data.table import Table
+from gatework.errors import InputError
+from gatework.estimators.arrays import allows_gaps
+from gatework.estimators.base import SequenceEstimator
+from gatework.estimators.history import History, history_of
+from gatework.runs import Plan, SplitRecord
+from gatework.train import Request
+from gatework.train.run import divide, plan_table
+
+FloatArray = npt.NDArray[np.float64]
+
+VALIDATION_SHARE = 0.15
+"""Of the time given to fit, its end, for the moment at which training stops."""
+
+
+class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
+    """The next `horizon` steps of every series, by recurrent layers.
+
+    horizon, window: in steps; None: inferred. cell, hidden_size, epochs: as in Classifier. random_state: of everything random.
+    options: any other option of a training, as a Request; of a data frame, its target, time and series columns stand there, and
+    which covariates are known in advance. out: a folder for the run, which is then kept on disk.
+    n_features_in_: columns of the X given to fit. n_iter_: epochs. run_: see `out`.
+    """
+
+    def __init__(
+        self,
+        *,
+        horizon: int | None = None,
+        window: int | None = None,
+        cell: str = "lstm",
+        hidden_size: int | None = None,
+        epochs: int | None = None,
+        random_state: object = 0,
+        options: Request | None = None,
+        out: str | Path | None = None,
+    ):
+        self.horizon = horizon
+        self.window = window
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.epochs = epochs
+        self.random_state = random_state
+        self.options = options
+        self.out = out
+
+    def fit(self, X: object, y: object = None) -> Self:
+        """Train on the past.
+
+        X: the series themselves when y is None, else their covariates. A series is (steps,) or (steps, targets), several are a
+            list of such arrays, all with the same columns; or a data frame with a row a step.
+        y: the series, in the same form, where X holds covariates. These are named x0, x1, …: known in advance are those that
+            `options=Request(known_future=("x0",))` names.
+        Raises InputError (a ValueError) for arrays that do not fit together or NaN; DataError for series that are too short.
+        """
+        history = history_of(X, y, self.options, allows_gaps(self.options))
+        request = self.request(task="forecast", **history.wishes())
+        plan, table = plan_table(history.frame, request)
+        self.n_features_in_ = history.num_features
+        self._history = history
+        split = last_validates(table, plan, request)
+        self.train(plan, divide(plan, table, split, parts=("train", "validation")), plan.data)
+        self.horizon_ = plan.horizon
+        self._history = history.end(2 * plan.window)
+        return self
+
+    def predict(self, X: object = None, y: object = None, horizon: int | None = None) -> Any:
+        """The steps after the end of the series: those of fit (and update), or of a new history.
+
+        Without arguments: after what was fitted. y, or X where fit had no covariates: a new history in the form of fit.
+        X beside no y, where fit had covariates: those that are known in advance, (horizon, covariates).
+        horizon: steps ahead; another one than in fit needs `options=Request(decoder="recursive", linear_steps=0)`.
+        Returns (horizon,) or (horizon, targets), one below the other (num_series, …) for several series; for a data frame, a
+        polars frame with a row for each series, step and target.
+        """
+        predictor = self.predictor()
+        own: History = self._history
+        if X is None and y is None:
+            history = own
+        elif y is None and own.num_covariates:
+            history = own.with_known(X)
+        else:
+            history = history_of(X, y, self.options, allows_gaps(self.options))
+            own.check_like(history, type(self).__name__)
+        frame = predictor.predict(history.frame, horizon=horizon).frame
+        return frame if history.is_frame else history.shaped(frame)
+
+    def update(self, X: object, y: object = None) -> Self:
+        """Further steps of the series, in the form of fit: the next forecast begins after them. Nothing is trained."""
+        self.predictor()
+        more = history_of(X, y, self.options, allows_gaps(self.options))
+        self._history.check_like(more, type(self).__name__)
+        kept = 2 * self.predictor().trained.plan.window
+        self._history = self._history.followed_by(more).end(kept)
+        return self
+
+    def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
+        """R² of the forecast of these steps, which follow what was fitted; X, y: in the form of fit.
+
+        `cross_val_score(forecaster, series, cv=TimeSeriesSplit(test_size=horizon))` uses it: the horizon is the number of steps.
+        """
+        truth = np.asarray(X if y is None else y, dtype=np.float64)
+        own: History = self._history
+        known = X if y is not None and own.known else None
+        steps = None if len(truth) == self.horizon_ else len(truth)
+        predicted = self.predict(known, horizon=steps)
+        if own.is_frame or own.num_series > 1:
+            raise InputError(
+                "score takes the steps of one series as an array. Expected that; for more use gatework.evaluate_run."
+            )
+        return float(r2_score(truth.reshape(len(truth), -1), predicted.reshape(len(truth), -1), sample_weight=sample_weight))
+
+
+def last_validates(table: Table, plan: Plan, request: Request) -> Split:
+    """The end of the time validates, at least one horizon; what comes before trains, nothing tests."""
+    share = VALIDATION_SHARE if request.validation_share is None else request.validation_share
+    rows = table_rows(table)
+    if has_clock(table):
+        times = table.steps[table.time]
+        distinct = times.unique().sort()
+        count = max(plan.horizon, round(share * len(distinct)))
+        is_late = (times >= distinct[max(0, len(distinct) - count)]).to_numpy()
+    else:
+        left = rows.end - np.arange(rows.total_steps)
+        is_late = left <= np.maximum(plan.horizon, np.round(share * (rows.end - rows.start)))
+    steps = is_late.astype(np.int8)
+    sequences = np.full(table.sequences.height, -1, dtype=np.int8)
+    counts = {part: int((steps == code).sum()) for code, part in enumerate(PARTS)}
+    return Split("time", steps, sequences, SplitRecord(kind="time", seed=plan.split.seed, counts=counts))
