@@ -19,7 +19,7 @@ from gatework.data.table import Missing, Table
 from gatework.errors import InputError
 from gatework.estimators.arrays import SERIES, Sequences, allows_gaps, as_sequences
 from gatework.estimators.base import SequenceEstimator
-from gatework.evaluate.run import network_outputs
+from gatework.model import network_outputs
 from gatework.runs import DataPlan, FieldPlan, SplitPlan, SplitRecord, TaskName
 from gatework.train import Request
 from gatework.train.plan import make_plan
