@@ -217,7 +217,10 @@ def test_only_training_batches_are_varied(monkeypatch, tmp_path: Path):
 
     monkeypatch.setattr(Augmenter, "vary", spy)
     run = train_model(
-        latches(40), CLASSES.model_copy(update={"augment": ("jitter",), "epochs": 1}), out=tmp_path / "run", watch=Silent()
+        latches(40),
+        CLASSES.model_copy(update={"augment": ("jitter",), "epochs": 1, "refit": False}),
+        out=tmp_path / "run",
+        watch=Silent(),
     )
     count = len(set(seen))
     assert len(seen) == count  # each training sequence once, and nothing else

@@ -156,6 +156,7 @@ def test_it_resumes_to_the_same_weights_and_does_so_without_the_old_run(speech, 
     data = latches(30, seed=1)
     copy = shutil.copytree(speech.path, tmp_path / "old")
     request = Request(target="label", series="id", time="step", task="classify", epochs=2, init_from=str(copy))
+    request = request.model_copy(update={"refit": False})  # a second training would start from the old weights again
     whole = trained(data, request, tmp_path / "whole")
     run = interrupted(data, request, tmp_path / "stopped", Stops(1))
     again = interrupted(data, request, tmp_path / "early", Stops(1, 1))
