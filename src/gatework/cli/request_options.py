@@ -63,18 +63,6 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("horizon", "STEPS", ASKED, "How many steps ahead to forecast.", "inferred", "int"),
     RequestOption("window", "STEPS", ASKED, "How many past steps are read.", "inferred", "int"),
     RequestOption("season", "STEPS", ASKED, "Steps of one season.", "inferred from the time stamps", "int"),
-    RequestOption(
-        "output",
-        "OUTPUT",
-        ASKED,
-        "Forecasts: point, quantiles, gaussian, student-t, negative-binomial or zero-inflated.",
-        "point",
-    ),
-    RequestOption("intervals", "SHARE", ASKED, "Forecasts: the shares of truths that ranges should hold.", "0.8,0.95", "numbers"),
-    RequestOption("calibrate", "WAY", ASKED, "Forecasts: how past errors correct ranges: split, adaptive or none.", "split"),
-    RequestOption(
-        "calibration_share", "SHARE", ASKED, "Forecasts: the later share of validation kept for that alone.", "none", "float"
-    ),
     RequestOption("method", "METHOD", ASKED, "Anomalies: auto, forecast or reconstruction.", "inferred"),
     RequestOption(
         "false_alarms",

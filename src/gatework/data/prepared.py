@@ -52,9 +52,10 @@ class Prepared:
     sequences: npt.NDArray[np.int64]
     target_zeros: tuple[float, ...] = ()
     target_means: tuple[float, ...] = ()
+    labels: npt.NDArray[np.float64] | None = None
     clock: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     clock_names: tuple[str, ...] = ()
     fading: tuple[tuple[int, int, int], ...] = ()
     resting: tuple[float, ...] = ()
-    labels: npt.NDArray[np.float64] | None = None
+    weights: Float32Array | None = None
     notes: tuple[str, ...] = ()

@@ -40,10 +40,6 @@ class Request(Record):
     zoneout, input_dropout: more guards against overfitting, each a share: of states that are kept, of inputs left out.
     init_from: a run folder whose weights the training starts from. freeze: then only what is not recurrent learns.
     keep_scales: put the data on the scales of that run, not on its own.
-    output: what a forecast says of each value: "point", "quantiles", "gaussian", "student-t", "negative-binomial" or
-    "zero-inflated". intervals: the shares of truths that its ranges should hold, such as (0.8, 0.95). calibrate: how the errors
-    on the validation part correct them: "split", "adaptive" or "none". calibration_share: the later share of that part that is
-    kept for this alone.
     method: of anomaly detection: "auto", "forecast" or "reconstruction". false_alarms: its budget, such as "1/week" or "0.001"
     of the steps. gap: alarms with at most so many quiet steps between them are one range.
     labels_column: says which steps are anomalies; it is no input and only judges.
