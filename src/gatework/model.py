@@ -136,7 +136,6 @@ def sizes_for(plan: Plan, prepared: Prepared) -> Sizes:
         fading_masks=tuple(mask for _, mask, _ in prepared.fading),
         fading_since=tuple(since for _, _, since in prepared.fading),
         resting=prepared.resting,
-        target_means=prepared.target_means,
     )
 
 
@@ -226,34 +225,6 @@ class TrainedModel:
     network: SequenceModel | Ensemble
     calibration: RangeCalibration | None = None
     detector: DetectorRecord | None = None
-    calibration: RangeCalibration | None = None
-
-
-def network_outputs(network: SequenceModel, samples: Samples) -> np.ndarray:
-    """The head's output for every sample, in their order; no dropout, no gradients."""
-    if network.training:
-        network.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(samples), BATCH_SIZE):
-            batch: Batch = samples.batch(np.arange(start, min(start + BATCH_SIZE, len(samples))))
-            parts.append(network.predict(batch).numpy())
-    return np.concatenate(parts)
-
-
-def save_calibration(folder: RunFolder, calibration: RangeCalibration) -> None:
-    """Write conformal.json and the errors behind it."""
-    tensors = {"scores": torch.from_numpy(calibration.scores), "errors": torch.from_numpy(calibration.errors)}
-    save_weights(folder.file(ERRORS), tensors, {})
-    folder.write(CONFORMAL, calibration.record)
-
-
-def load_calibration(folder: RunFolder) -> RangeCalibration | None:
-    """What `save_calibration` wrote; None where nothing is there. Raises RunError when a file is damaged."""
-    if not folder.has(CONFORMAL):
-        return None
-    tensors, _ = load_weights(folder.file(ERRORS))
-    return RangeCalibration(folder.read(CONFORMAL, Conformal), tensors["scores"].numpy(), tensors["errors"].numpy())
 
 
 def network_outputs(network: SequenceModel | Ensemble, samples: Samples) -> np.ndarray:

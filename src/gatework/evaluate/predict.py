@@ -1,6 +1,6 @@
 """A trained model on new data: the next steps of every series, or an answer for every sequence or step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -68,7 +68,6 @@ class Sizes:
     fading_masks: tuple[int, ...] = ()
     fading_since: tuple[int, ...] = ()
     resting: tuple[float, ...] = ()
-    target_means: tuple[float, ...] = ()
 
     def to_json(self) -> str:
         """As text, for the header of the weights."""

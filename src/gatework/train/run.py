@@ -25,7 +25,7 @@ from gatework.data.table import Table
 from gatework.data.wishes import Wishes
 from gatework.errors import ConfigError
 from gatework.model import CONFORMAL, ERRORS, WEIGHTS, SequenceModel, build_model, save_calibration, save_trained, sizes_for
-from gatework.runs import DataPlan, Manifest, Plan, RunFolder, file_sha256
+from gatework.runs import DataPlan, Manifest, Part, Plan, RunFolder, file_sha256
 from gatework.runs.decision import DECISION
 from gatework.tasks import planned_task
 from gatework.tasks.detectors.detector import DETECTOR, fit_detector
@@ -286,7 +286,7 @@ def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, 
         status="trained",
         num_parameters=sum(parameter.numel() for parameter in training.network.parameters()),
         wall_time_s={"train": round(manifest.wall_time_s.get("train", 0.0) + time.perf_counter() - started, 3)},
-        files={name: file_sha256(folder.file(name)) for name in dict.fromkeys((*finished_files(folder), *finished))},
+        files={name: file_sha256(folder.file(name)) for name in finished_files(folder)},
         notes=(*manifest.notes, *training.notes, *warned),
     )
     return folder
@@ -308,7 +308,8 @@ def refitted(plan: Plan, dataset: Dataset, first: Training, folder: RunFolder) -
 
 def finished_files(folder: RunFolder) -> list[str]:
     """The files of a finished training, by name."""
-    return [name for name in ("config.json", "split.json", "prepare.json", WEIGHTS, CONFORMAL, ERRORS) if folder.has(name)]
+    names = ("config.json", "split.json", "prepare.json", WEIGHTS, CONFORMAL, ERRORS, DETECTOR)
+    return [name for name in names if folder.has(name)]
 
 
 def new_folder(out: Path | str | None, source: Source, data: DataPlan) -> RunFolder:
