@@ -68,6 +68,7 @@ def test_a_training_warns_of_a_leak_and_of_series_without_a_value(tmp_path) -> N
             "site": ["north"] * 300 + ["south"] * 300,
             "load": [*load, *[None] * 300],
             "soon": [*load[2:], 10.0, 10.0, *load],
+            "temp": np.random.default_rng(1).normal(5, 1, 600),
         }
     )
     _, dataset = plan_run(frame, QUICK.model_copy(update={"series": "site"}))

@@ -306,12 +306,10 @@ def refitted(plan: Plan, dataset: Dataset, first: Training, folder: RunFolder) -
     return training.network
 
 
-FINISHED = ("config.json", "split.json", "prepare.json", WEIGHTS, CONFORMAL, ERRORS, DETECTOR)
-
-
 def finished_files(folder: RunFolder) -> list[str]:
     """The files of a finished training, by name."""
-    return [name for name in FINISHED if folder.has(name)]
+    names = ("config.json", "split.json", "prepare.json", WEIGHTS, CONFORMAL, ERRORS, DETECTOR)
+    return [name for name in names if folder.has(name)]
 
 
 def new_folder(out: Path | str | None, source: Source, data: DataPlan) -> RunFolder:
