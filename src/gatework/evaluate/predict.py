@@ -135,7 +135,9 @@ class Predictor:
             prepared = preparation.apply(table, Split.all_test(table))
             whole = whole_or_steps(self.trained.task, prepared)
             return whole, [*said, *prepared.notes, *cut_note(whole)]
+        read = table
         table = append_horizon(table, ahead, weekdays_only=plan.period == TRADING_WEEK)
+        said = [*said, *table.notes[len(read.notes) :]]  # what continuing the times adds
         prepared = preparation.apply(table, Split.all_test(table))
         samples = ForecastSamples(prepared, None, "test", plan.window, ahead)
         notes = [*said, *prepared.notes]
