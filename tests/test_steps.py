@@ -413,3 +413,16 @@ def test_numbers_at_every_step_go_end_to_end(tmp_path: Path):
     assert "blocks of" in evaluation.resampled
     assert any("read in pieces" in note for note in evaluation.notes)
     assert load(folder).predict(frame).frame.columns == ["series", "time", "target", "truth", "prediction"]
+
+
+def test_rare_steps_are_weighted_and_scored_as_rare_sequences_are(tmp_path: Path):
+    frame = frame_of(LENGTHS)
+    request = QUICK.model_copy(update={"class_weights": "balanced", "precision_at": 5, "loss": "focal", "positive": "on"})
+    folder = trained(frame, request, tmp_path / "run")
+    evaluation = evaluate_run(folder, frame)
+    names = [metric.name for metric in evaluation.metrics]
+    assert {"PR-AUC", "precision at 5"} <= set(names)
+    trained_task = load(folder).trained.task
+    assert isinstance(trained_task, ClassifySteps)
+    assert trained_task.whole.loss_of_classes.gamma == request.focal_gamma
+    assert folder.has("decision.json")

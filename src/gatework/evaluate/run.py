@@ -257,9 +257,10 @@ def judge(
 def check_top(plan: Plan, judged: Samples | JudgedSteps) -> None:
     """ConfigError when precision at k asks for more samples than there are."""
     top = plan.decision.top
-    if top is not None and top > len(judged):
+    if top is not None and top > judged.num_answers:
+        noun = "steps" if isinstance(judged, StepSamples) else "sequences"
         raise ConfigError(
-            f"precision_at is {top}, and the part that is judged has {len(judged)} sequences. Expected at most so many. "
+            f"precision_at is {top}, and the part that is judged has {judged.num_answers} {noun}. Expected at most so many. "
             f"Train with a smaller --precision-at, or judge more data."
         )
 

@@ -1,6 +1,6 @@
 """WHAT is asked: one file per task, one list that the command line, the docs and the tests loop over."""
 
-from gatework.runs import Plan, RunFolder
+from gatework.runs import CLASS_TASKS, Plan, RunFolder
 from gatework.runs.decision import DECISION, Decision
 from gatework.tasks.anomaly import Anomaly
 from gatework.tasks.classify import Classify
@@ -29,11 +29,10 @@ def planned_task(plan: Plan, folder: RunFolder | None = None) -> Task:
     if plan.data.task == "anomaly":
         assert plan.anomaly is not None
         return Anomaly(plan.anomaly, plan.horizon, plan.window)
-    if plan.data.task == "classify":
+    if plan.data.task in CLASS_TASKS:
         fitted = folder.read(DECISION, Decision) if folder is not None and folder.has(DECISION) else None
-        return Classify.planned(plan, fitted)
-    if plan.data.task == "classify_steps":
-        return ClassifySteps(plan.window, plan.piece)
+        whole = Classify.planned(plan, fitted)
+        return whole if plan.data.task == "classify" else ClassifySteps(plan.window, plan.piece, whole)
     if plan.data.task == "regress_steps":
         return RegressSteps(plan.window, plan.piece)
     return Regress(plan.model.pooling)

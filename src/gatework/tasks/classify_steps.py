@@ -2,7 +2,6 @@
 
 import numpy as np
 import polars as pl
-import scipy.special
 import torch
 from torch import Tensor, nn
 
@@ -12,22 +11,28 @@ from gatework.data.samples import Batch
 from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
 from gatework.runs import Figure, Part, TaskName
-from gatework.tasks import judge_sequences, judge_steps
+from gatework.tasks import judge_steps
+from gatework.tasks.classify import Classify
 from gatework.tasks.metrics import Measured
 from gatework.tasks.task import Answer, Case, Features, Samples, Sizes, Task
 
 
 class ClassifySteps(Task):
-    """One class per step, by cross-entropy over the steps whose class is known; the answer is a probability of every class.
+    """One class per step; the answer is a probability of every class.
 
-    window, piece: in steps; see `StepSamples`.
+    window, piece: in steps; see `StepSamples`. whole: the classification whose loss, decisions and scores are those of the steps.
     """
 
     name: TaskName = "classify_steps"
 
-    def __init__(self, window: int, piece: int):
+    def __init__(self, window: int, piece: int, whole: Classify | None = None):
         self.window = window
         self.piece = piece
+        self.whole = whole or Classify()
+
+    def weighted(self, weights: tuple[float, ...]) -> "ClassifySteps":
+        """The same with a weight for each class in the loss."""
+        return ClassifySteps(self.window, self.piece, self.whole.weighted(weights))
 
     def samples(self, prepared: Prepared, split: Split | None, part: Part) -> StepSamples:
         return StepSamples(prepared, split, part, window=self.window, piece=self.piece)
@@ -36,17 +41,17 @@ class ClassifySteps(Task):
         return StepHead(sizes, sizes.num_classes)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        return nn.functional.cross_entropy(output, batch.targets, ignore_index=-1)
+        return self.whole.loss(output, batch)
 
     def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
-        """Probabilities (num_answers, num_classes), each row summing to 1; the classes are `preparation.classes`."""
-        return np.asarray(scipy.special.softmax(output.astype(np.float64), axis=-1))
+        """Probabilities (num_answers, num_classes), each row summing to 1, calibrated where the run has a calibration."""
+        return self.whole.decode(output, preparation)
 
     def baselines(self, case: Case) -> list[Answer]:
-        return judge_steps.class_baselines(case)
+        return judge_steps.class_baselines(case, self.whole.wishes)
 
     def measure(self, case: Case, answers: list[Answer]) -> list[Measured]:
-        return judge_sequences.class_errors(case, answers)
+        return self.whole.measure(case, answers)
 
     def clock(self, case: Case) -> np.ndarray | None:
         return judge_steps.step_clock(case)
@@ -55,11 +60,11 @@ class ClassifySteps(Task):
         return None
 
     def figures(self, case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
-        return judge_sequences.class_figures(case, answers)
+        return self.whole.figures(case, answers)
 
     def predictions(self, prepared: Prepared, samples: Samples, values: np.ndarray) -> pl.DataFrame:
         assert isinstance(samples, StepSamples)
-        return judge_steps.class_predictions(prepared, samples, values)
+        return judge_steps.class_predictions(prepared, samples, values, self.whole.rule())
 
 
 class StepHead(nn.Module):

@@ -3,6 +3,8 @@
 Those of steps are in `judge_steps`.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
@@ -68,10 +70,7 @@ def class_baselines(case: Case, wishes: DecisionPlan | None = None) -> list[Answ
     names = train.prepared.classes
 
     def answer(name: str, words: str, seen_values: Array, values: Array) -> Answer:
-        if wishes is None:
-            return Answer(name, words, values)
-        rule, _ = fit_rule(wishes, names, classes, seen_values)
-        return Answer(name, words, values, rule.decide(values))
+        return decided_as_wished(Answer(name, words, values), wishes, names, classes, seen_values)
 
     frequencies = majority_class(classes, 1, len(names))
     words = "The class frequencies of the training part."
@@ -85,11 +84,24 @@ def class_baselines(case: Case, wishes: DecisionPlan | None = None) -> list[Answ
     return found
 
 
+def decided_as_wished(
+    answer: Answer, wishes: DecisionPlan | None, names: list[str], classes: np.ndarray, seen_values: Array
+) -> Answer:
+    """A baseline with decisions by a rule of its own, fitted on what it says of the training part.
+
+    classes: (num_training,) class index. seen_values: (num_training, num_classes).
+    """
+    if wishes is None:
+        return answer
+    rule, _ = fit_rule(wishes, names, classes, seen_values)
+    return replace(answer, decided=rule.decide(answer.values))
+
+
 def class_counts(case: Case) -> list[int]:
     """How many training samples each class has."""
-    train, _ = samples_of(case)
-    known = train.prepared.targets[train.sequence].astype(np.int64)
-    return [int(count) for count in np.bincount(known[known >= 0], minlength=len(train.prepared.classes))]
+    prepared = case.train.prepared
+    known = prepared.targets[places_of(case)[0]].astype(np.int64)
+    return [int(count) for count in np.bincount(known[known >= 0], minlength=len(prepared.classes))]
 
 
 def class_errors(
@@ -146,15 +158,14 @@ def class_predictions(prepared: Prepared, samples: SequenceSamples, values: np.n
     With a rule also its decision, which the most probable class need not be.
     """
     ids = pl.Series("series", prepared.ids, dtype=pl.String).gather(samples.sequence)
-    columns = class_columns(prepared, samples.place, values)
-    if rule is None:
-        return pl.DataFrame([ids, *columns])
-    decision = pl.Series(prepared.classes, dtype=pl.String).gather(rule.decide(values)).alias("decision")
-    return pl.DataFrame([ids, *columns[:3], decision, *columns[3:]])
+    return pl.DataFrame([ids, *class_columns(prepared, samples.place, values, rule)])
 
 
-def class_columns(prepared: Prepared, place: np.ndarray, values: np.ndarray) -> list[pl.Series]:
-    """truth (null when unknown), prediction, confidence, and the probability of every class. place: (n,) rows of `targets`."""
+def class_columns(prepared: Prepared, place: np.ndarray, values: np.ndarray, rule: Rule | None) -> list[pl.Series]:
+    """truth (null when unknown), prediction, confidence, with a rule its decision, and the probability of every class.
+
+    place: (n,) rows of `targets`.
+    """
     classes = pl.Series(prepared.classes, dtype=pl.String)
     truth = pl.Series(prepared.targets[place].astype(np.int64))
     known = truth.set(truth < 0, None)
@@ -162,6 +173,7 @@ def class_columns(prepared: Prepared, place: np.ndarray, values: np.ndarray) -> 
         classes.gather(known).alias("truth"),
         classes.gather(values.argmax(axis=1)).alias("prediction"),
         pl.Series("confidence", values.max(axis=1)),
+        *([] if rule is None else [classes.gather(rule.decide(values)).alias("decision")]),
         *(pl.Series(f"probability {name}", values[:, number]) for number, name in enumerate(prepared.classes)),
     ]
 

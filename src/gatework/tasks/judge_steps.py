@@ -3,12 +3,15 @@
 Errors and figures are those of whole sequences (`judge_sequences`), counted in steps.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from gatework.data.prepared import Prepared
 from gatework.data.series import Rows
 from gatework.data.step_samples import StepSamples
+from gatework.runs.decision import DecisionPlan
 from gatework.tasks.baselines import (
     STEP_WORDS,
     followed_by,
@@ -20,7 +23,8 @@ from gatework.tasks.baselines import (
     running_features,
     training_mean,
 )
-from gatework.tasks.judge_sequences import class_columns, number_columns
+from gatework.tasks.decide import Rule
+from gatework.tasks.judge_sequences import class_columns, decided_as_wished, number_columns
 from gatework.tasks.metrics.scores import Array, BoolArray, IntArray
 from gatework.tasks.task import Answer, Case
 
@@ -60,20 +64,26 @@ def known_rows(case: Case) -> BoolArray | None:
     return known if (last_known(known, judged.prepared.offsets)[judged.rows] >= 0).any() else None
 
 
-def class_baselines(case: Case) -> list[Answer]:
-    """The most frequent class, the last known class of the series, and a linear model on running features."""
+def class_baselines(case: Case, wishes: DecisionPlan | None = None) -> list[Answer]:
+    """The most frequent class, the last known class of the series, and a linear model on running features.
+
+    wishes: how decisions are to be made; the rule of each baseline is fitted on the training part.
+    """
     train, judged = samples_of(case)
-    classes = train.prepared.targets[train.rows].astype(np.int64)
-    number = len(train.prepared.classes)
-    usual = majority_class(classes, judged.num_answers, number)
-    answers = [Answer("majority class", "The class frequencies of the training part.", usual)]
+    classes, names = train.prepared.targets[train.rows].astype(np.int64), train.prepared.classes
+    usual, seen_usual = (majority_class(classes, count, len(names)) for count in (judged.num_answers, train.num_answers))
+    majority = Answer("majority class", "The class frequencies of the training part.", usual)
+    answers = [decided_as_wished(majority, wishes, names, classes, seen_usual)]
     known = known_rows(case)
     if known is not None:
-        answers.append(last_class(case, known, usual))
-    linear = logistic_on_summary(features_of(train), classes, number, words=STEP_WORDS)
-    return (
-        [*answers, Answer("linear on the step", linear.description, linear.predict(features_of(judged)))] if linear else answers
-    )
+        last = last_class(case, known, usual)
+        answers.append(replace(last, decided=last.values.argmax(axis=1)) if wishes else last)
+    seen = features_of(train)
+    linear = logistic_on_summary(seen, classes, len(names), words=STEP_WORDS)
+    if linear:
+        answer = Answer("linear on the step", linear.description, linear.predict(features_of(judged)))
+        answers.append(decided_as_wished(answer, wishes, names, classes, linear.predict(seen)))
+    return answers
 
 
 def last_class(case: Case, known: BoolArray, usual: Array) -> Answer:
@@ -130,9 +140,12 @@ def step_clock(case: Case) -> IntArray | None:
     return place
 
 
-def class_predictions(prepared: Prepared, samples: StepSamples, values: np.ndarray) -> pl.DataFrame:
-    """One row per judged step: series, time, truth (null when unknown), prediction, confidence, probability of every class."""
-    return pl.DataFrame([*place_columns(prepared, samples, 1), *class_columns(prepared, samples.rows, values)])
+def class_predictions(prepared: Prepared, samples: StepSamples, values: np.ndarray, rule: Rule | None = None) -> pl.DataFrame:
+    """One row per judged step: series, time, truth (null when unknown), prediction, confidence, probability of every class.
+
+    With a rule also its decision.
+    """
+    return pl.DataFrame([*place_columns(prepared, samples, 1), *class_columns(prepared, samples.rows, values, rule)])
 
 
 def number_predictions(prepared: Prepared, samples: StepSamples, values: np.ndarray) -> pl.DataFrame:

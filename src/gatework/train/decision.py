@@ -5,9 +5,10 @@ import torch
 
 from gatework.data.prepare import Preparation
 from gatework.data.samples import SequenceSamples
+from gatework.data.step_samples import StepSamples
 from gatework.model import SequenceModel
 from gatework.runs import Decision, Plan, TrainingPlan
-from gatework.tasks import Classify, Task
+from gatework.tasks import Classify, ClassifySteps, Task
 from gatework.tasks.calibration import Calibration, fit_calibration
 from gatework.tasks.decide import fit_rule
 from gatework.tasks.task import Samples
@@ -19,7 +20,7 @@ FEW_POSITIVES = 10
 
 def with_class_weights(task: Task, plan: TrainingPlan, train: Samples) -> Task:
     """The task with what a sequence of each class counts in its loss, by the classes of the training part."""
-    if not isinstance(task, Classify) or plan.class_weights == "none":
+    if not isinstance(task, Classify | ClassifySteps) or plan.class_weights == "none":
         return task
     prepared = train.prepared
     if isinstance(plan.class_weights, dict):
@@ -31,21 +32,22 @@ def with_class_weights(task: Task, plan: TrainingPlan, train: Samples) -> Task:
 
 
 def classes_of(samples: Samples) -> np.ndarray:
-    """(n,) class index of each sequence, −1 unknown."""
-    assert isinstance(samples, SequenceSamples)
-    return samples.prepared.targets[samples.sequence].astype(np.int64)
+    """(n,) class index of each sequence or judged step, −1 unknown."""
+    assert isinstance(samples, SequenceSamples | StepSamples)
+    return samples.prepared.targets[samples.place].astype(np.int64)
 
 
 def fit_decision(
     plan: Plan, network: SequenceModel, task: Task, validation: Samples, preparation: Preparation
 ) -> Decision | None:
     """decision.json of a classification; None for other tasks."""
-    if not isinstance(task, Classify):
+    if not isinstance(task, Classify | ClassifySteps):
         return None
+    whole = task.whole if isinstance(task, ClassifySteps) else task
     truth, classes = classes_of(validation), preparation.classes
     scores = scores_of(network, validation)
     wishes = plan.decision
-    calibration = fit_calibration(wishes.calibration, scores, truth, task.loss_of_classes.weights)
+    calibration = fit_calibration(wishes.calibration, scores, truth, whole.loss_of_classes.weights)
     probabilities = calibration.probabilities(scores)
     rule, is_reached = fit_rule(wishes, classes, truth, probabilities)
     return Decision(

@@ -7,6 +7,7 @@ from gatework.data.order import skips_weekends
 from gatework.data.table import Table
 from gatework.errors import ConfigError
 from gatework.runs import (
+    CLASS_TASKS,
     HISTORY_TASKS,
     STEP_TASKS,
     DataPlan,
@@ -86,7 +87,7 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     )
     if start is not None:
         model, training = from_start(model, training, request, start, choices)
-    decision = plan_decision(request, table, choices.reasons) if data.task == "classify" else DecisionPlan()
+    decision = plan_decision(request, table, choices.reasons) if data.task in CLASS_TASKS else DecisionPlan()
     return Plan(
         data=data,
         split=split,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from gatework.data.series import class_field, class_texts
 from gatework.data.table import Table
 from gatework.errors import ConfigError, nearest
-from gatework.runs import DecisionPlan, TaskName
+from gatework.runs import CLASS_TASKS, DecisionPlan, TaskName
 from gatework.runs.decision import CalibrationName
 from gatework.train.request import Request
 
@@ -15,17 +15,20 @@ CLASSES_ONLY = (
 )  # fmt: skip
 """Options that mean nothing to a task without classes."""
 
-LOSSES: dict[TaskName, tuple[str, ...]] = {"forecast": ("mae", "mse", "huber", "mase"), "classify": ("cross-entropy", "focal")}
+LOSSES: dict[TaskName, tuple[str, ...]] = {
+    "forecast": ("mae", "mse", "huber", "mase"),
+    **dict.fromkeys(CLASS_TASKS, ("cross-entropy", "focal")),
+}
 FALSE_ALARM, MISS = "FALSE_ALARM", "MISS"
 
 
 def check_class_options(request: Request, task: TaskName) -> None:
     """ConfigError for an option of classes where there are none, a loss of another task, or a number out of range."""
     for name in CLASSES_ONLY:
-        if task != "classify" and getattr(request, name):
+        if task not in CLASS_TASKS and getattr(request, name):
             raise ConfigError(
                 f"{name} is {getattr(request, name)}, but the task is {task}, which has no classes. "
-                f"Expected --{name.replace('_', '-')} with --task classify only. Leave it out."
+                f"Expected --{name.replace('_', '-')} with --task classify or classify-steps only. Leave it out."
             )
     known = LOSSES.get(task, ())
     if request.loss is not None and request.loss not in known:
