@@ -201,8 +201,8 @@ def test_an_ensemble_predicts_the_mean_of_its_members(task: str, tmp_path: Path)
 
 def test_an_ensemble_whose_member_is_gone_is_refused(tmp_path: Path) -> None:
     study_of(waves(120), Seeds(members=2), tmp_path / "study")
-    (tmp_path / "study" / "ensemble" / "member-2.safetensors").unlink()
-    assert "member-2.safetensors' does not exist" in refusal(
+    (tmp_path / "study" / "ensemble" / "member-2" / "model.safetensors").unlink()
+    assert "member-2/model.safetensors' does not exist" in refusal(
         lambda: load_trained(RunFolder(tmp_path / "study" / "ensemble")), RunError
     )
 

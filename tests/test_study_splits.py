@@ -158,13 +158,18 @@ def test_a_group_is_never_in_two_parts(by: str) -> None:
         (Folds(k=1), "at least 2 folds"),
         (Folds(by="blocked"), "Such sequences are divided whole"),
         (Folds(embargo=3), "An embargo of 3 steps"),
-        (Folds(k=30), "Class 'well' has 20 sequences"),
+        (Folds(k=30), "the data has 12 values of 'patient'"),
     ],
 )
 def test_folds_that_cannot_be_are_refused(wish: Folds, words: str) -> None:
     with pytest.raises((ConfigError, DataError)) as caught:
         plan_folds(patients(), {"": class_plan()}, wish, seed=0)
     assert words in str(caught.value)
+
+
+def test_a_class_that_is_rarer_than_the_folds_is_named() -> None:
+    table = sequence_table([2] * 43, ["a"] * 40 + ["b"] * 3)
+    assert "Class 'b' has 3 sequences" in refusal(lambda: plan_folds(table, {"": class_plan()}, Folds(k=5), seed=0))
 
 
 def test_a_fold_with_one_class_is_named() -> None:

@@ -20,6 +20,7 @@ from gatework.errors import RunError
 from gatework.layers import Decay, LockedDropout, Recurrent
 from gatework.ragged import Ragged
 from gatework.runs import SCHEMA_VERSION, Conformal, DetectorRecord, ModelPlan, Plan, Record, RunFolder, atomic_write
+from gatework.runs.decision import DECISION
 from gatework.tasks import Task, planned_task
 from gatework.tasks.detectors.detector import DETECTOR
 from gatework.tasks.ensemble import mean_of_members
@@ -255,33 +256,44 @@ def load_calibration(folder: RunFolder) -> RangeCalibration | None:
 
 
 class EnsembleRecord(Record):
-    """ensemble.json. members: the files of their weights, in the same folder."""
+    """ensemble.json. members: their folders, below this one."""
 
     schema_version: int = SCHEMA_VERSION
     members: tuple[str, ...]
 
 
 def save_ensemble(folder: RunFolder, members: Sequence[RunFolder]) -> None:
-    """A run folder of trained runs of the same data and plan, which predicts the mean of their answers."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    names = []
-    for number, member in enumerate(members, start=1):
+    """A run folder of trained runs of the same data and plan, which predicts the mean of their answers.
+
+    Each member keeps its own calibration; a threshold for decisions is the first member's.
+    """
+    names = [f"member-{number}" for number in range(1, len(members) + 1)]
+    for name, member in zip(names, members, strict=True):
+        own = RunFolder(folder.file(name))
+        own.path.mkdir(parents=True, exist_ok=True)
+        copy_texts(member, own, ("config.json", "prepare.json", DECISION))
         tensors, header = load_weights(member.file(WEIGHTS))
-        names.append(f"member-{number}.safetensors")
-        save_weights(folder.file(names[-1]), tensors, {"sizes": header["sizes"]})
-    for name in ("config.json", "split.json", "prepare.json", "run.json"):
-        folder.write_text(name, members[0].read_text(name))
+        save_weights(own.file(WEIGHTS), tensors, {"sizes": header["sizes"]})
+    copy_texts(members[0], folder, ("config.json", "split.json", "prepare.json", "run.json", DECISION))
     folder.write_history([])  # each member has its own
     folder.write(ENSEMBLE, EnsembleRecord(members=tuple(names)))
 
 
+def copy_texts(source: RunFolder, target: RunFolder, names: Sequence[str]) -> None:
+    """Files of one run in another folder, those that there are."""
+    for name in names:
+        if source.has(name):
+            target.write_text(name, source.read_text(name))
+
+
 def load_ensemble(folder: RunFolder) -> tuple[TrainedModel, str]:
     """An ensemble, ready to predict, and the hash of all its weights. Raises RunError like `load_trained`."""
-    loaded = [load_member(folder, name) for name in folder.read(ENSEMBLE, EnsembleRecord).members]
+    loaded = [load_member(RunFolder(folder.file(name))) for name in folder.read(ENSEMBLE, EnsembleRecord).members]
     first = loaded[0][0]
     network = Ensemble([model.network for model, _ in loaded if isinstance(model.network, SequenceModel)])
     sha256 = hashlib.sha256("".join(each for _, each in loaded).encode()).hexdigest()
-    return TrainedModel(first.plan, mean_of_members(first.task), first.preparation, network.eval()), sha256
+    task = mean_of_members([model.task for model, _ in loaded])
+    return TrainedModel(first.plan, task, first.preparation, network.eval()), sha256
 
 
 def save_trained(folder: RunFolder, network: SequenceModel, sizes: Sizes) -> None:
@@ -294,15 +306,15 @@ def load_trained(folder: RunFolder) -> tuple[TrainedModel, str]:
 
     Raises RunError when a file is missing, damaged, from a newer gatework or does not fit the others.
     """
-    return load_ensemble(folder) if folder.has(ENSEMBLE) else load_member(folder, WEIGHTS)
+    return load_ensemble(folder) if folder.has(ENSEMBLE) else load_member(folder)
 
 
-def load_member(folder: RunFolder, weights: str) -> tuple[TrainedModel, str]:
-    """The model whose weights are in that file of the folder."""
+def load_member(folder: RunFolder) -> tuple[TrainedModel, str]:
+    """A single model from its folder; see `load_trained`."""
     plan = folder.read("config.json", Plan)
     task = planned_task(plan, folder)
     preparation = Preparation.from_json(folder.read_text("prepare.json"))
-    path = folder.file(weights)
+    path = folder.file(WEIGHTS)
     tensors, header = load_weights(path)
     try:
         sizes = Sizes.from_json(header["sizes"])

@@ -19,6 +19,7 @@ from gatework.runs.study import Curve, RangeSeries, RangesFigure, StudyJob, Stud
 from gatework.study.backtest import axis_of
 from gatework.study.job import Fold, Planned
 from gatework.study.outlook import look_ahead
+from gatework.study.pool import mean_of_defined
 from gatework.study.show import heads, range_series
 
 
@@ -140,7 +141,7 @@ def summarise_curve(study: RunFolder, record: StudyRecord, folds: list[Fold]) ->
 
 def mean_over_seeds(rows: Sequence[Resampled]) -> Resampled:
     """The mean over trainings of the same test part; each resample draws trainings and units together."""
-    point = np.nanmean(np.stack([row.point for row in rows]), axis=0)
+    point = mean_of_defined(np.stack([row.point for row in rows]))
     if any(len(row.draws) < NUM_RESAMPLES for row in rows):
         return Resampled(rows[0].metrics, point, rows[0].draws[:0])
     draws = np.stack([row.draws for row in rows])

@@ -13,6 +13,7 @@ from gatework.evaluate.bootstrap import MIN_UNITS, NUM_RESAMPLES, Resampled, dra
 from gatework.evaluate.verdict import verdict
 from gatework.runs import MetricInfo, Score, ScoreRow
 from gatework.study.job import Fold
+from gatework.tasks.metrics.scores import Array
 
 
 def mean_over(rows: Sequence[Resampled]) -> Resampled:
@@ -22,18 +23,24 @@ def mean_over(rows: Sequence[Resampled]) -> Resampled:
     """
     points = np.stack([row.point for row in rows])
     has_draws = all(len(row.draws) == NUM_RESAMPLES for row in rows)
+    if has_draws:
+        draws = mean_of_defined(np.stack([row.draws for row in rows]))
+    elif len(rows) >= MIN_UNITS:
+        chosen = draw_weights(np.random.default_rng(0), len(rows), NUM_RESAMPLES)
+        known = np.isfinite(points)
+        counts = chosen @ known
+        draws = (chosen @ np.where(known, points, 0.0)) / np.where(counts > 0, counts, np.nan)
+    else:
+        draws = np.empty((0, points.shape[1]))
+    return Resampled(rows[0].metrics, mean_of_defined(points), draws)
+
+
+def mean_of_defined(values: Array) -> Array:
+    """The mean over the first axis of what is defined; NaN where nothing is."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Mean of empty slice")  # a metric that no fold defines stays NaN
-        if has_draws:
-            draws = np.nanmean(np.stack([row.draws for row in rows]), axis=0)
-        elif len(rows) >= MIN_UNITS:
-            chosen = draw_weights(np.random.default_rng(0), len(rows), NUM_RESAMPLES)
-            known = np.isfinite(points)
-            counts = chosen @ known
-            draws = (chosen @ np.where(known, points, 0.0)) / np.where(counts > 0, counts, np.nan)
-        else:
-            draws = np.empty((0, points.shape[1]))
-        return Resampled(rows[0].metrics, np.nanmean(points, axis=0), draws)
+        warnings.filterwarnings("ignore", message="Mean of empty slice")
+        mean: Array = np.nanmean(values, axis=0)
+    return mean
 
 
 def drawn_words(folds: Sequence[Fold]) -> str:

@@ -123,6 +123,11 @@ def begin(folder: RunFolder, source: Source, variants: dict[str, Request], wish:
     planned = {name: plan_table(source, request) for name, request in variants.items()}
     plans, table = {name: plan for name, (plan, _) in planned.items()}, next(iter(planned.values()))[1]
     first, seed = next(iter(plans.values())), next(iter(variants.values())).seed
+    if first.anomaly is not None:
+        raise ConfigError(
+            "A study was asked for and the request is for anomalies, whose scores stand beside no truth that folds could share. "
+            "Expected a forecast, a classification or a regression. Give another --task."
+        )
     jobs = plan_jobs(table, plans, wish, seed)
     notes = (*table.notes, *own_split_note(first, wish))
     names = (*first.data.sources, *first.data.validation_sources, *first.data.test_sources)

@@ -1,6 +1,7 @@
 """The mean of several models' answers, as a task whose outputs carry one entry for each member."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,21 +10,21 @@ from gatework.data.prepare import Preparation
 from gatework.tasks.task import Task
 
 
-def mean_of_members(task: Task) -> Task:
-    """The same task for outputs (n, members, …): each member is decoded by itself, then the mean is taken.
+def mean_of_members(tasks: Sequence[Task]) -> Task:
+    """The same task for outputs (n, members, …): each member is decoded by its own task, then the mean is taken.
 
-    So the mean is of forecasts in the units of the data, of probabilities, of quantiles; not of what leads to them.
+    So the mean is of forecasts in the units of the data, of calibrated probabilities, of quantiles; not of what leads to them.
     """
-    kind: Any = type(task)
+    kind: Any = type(tasks[0])
 
     class MeanOfMembers(kind):  # type: ignore[misc]
         """A task that decodes several members."""
 
         def decode(self, output: np.ndarray, preparation: Preparation) -> np.ndarray:
-            decoded = [kind.decode(self, output[:, number], preparation) for number in range(output.shape[1])]
+            decoded = [task.decode(output[:, number], preparation) for number, task in enumerate(tasks)]
             mean: np.ndarray = np.mean(decoded, axis=0)
             return mean
 
-    together: Task = copy.copy(task)
+    together: Task = copy.copy(tasks[0])
     together.__class__ = MeanOfMembers
     return together
