@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from gatework.errors import DataError
 from gatework.tasks.metrics import (
-    CLASSIFICATION_METRICS,
     FORECAST_METRICS,
     REGRESSION_METRICS,
+    ClassScoring,
     best_simple,
     confusion_counts,
     mae_by_horizon,
@@ -168,7 +168,7 @@ def test_classification_metrics_are_those_of_scikit_learn(num_classes, num_sampl
     one_hot = np.eye(num_classes)[truth]
     assert values["Brier"] == pytest.approx(((probabilities - one_hot) ** 2).sum(1).mean())
     assert (confusion_counts(truth, probabilities) == sk.confusion_matrix(truth, chosen, labels=range(num_classes))).all()
-    assert list(values) == [metric.name for metric in CLASSIFICATION_METRICS]
+    assert list(values) == [metric.name for metric in ClassScoring(positive=1 if num_classes == 2 else None).metrics]
 
 
 def test_calibration_error_is_the_weighted_gap_between_confidence_and_accuracy():

@@ -202,7 +202,7 @@ def test_a_target_that_cannot_be_learned_is_said_in_three_parts():
         fit(with_steps(table, pl.when(pl.int_range(pl.len()) < 85).then(5.0).otherwise(pl.col("load")).alias("load")))
     with pytest.raises(DataError, match=r"'load' has no value in the training part.*known targets.*Give data"):
         fit(with_steps(table, pl.when(pl.int_range(pl.len()) >= 85).then(pl.col("load")).alias("load")))
-    with pytest.raises(DataError, match=r"1 class in the training part \(a\).*at least two.*Choose another"):
+    with pytest.raises(DataError, match=r"sequences of one class only, 'a'.*at least two.*Move sequences"):
         fit(sequence_table([2] * 20, ["a"] * 20), STRATIFIED)
     with pytest.raises(DataError, match=r"'load' is categorical.*needs a number.*Choose a numeric column"):
         fit(with_field(with_steps(table, pl.col("load").cast(pl.String)), "load", kind="categorical"))

@@ -65,7 +65,7 @@ def studies() -> typer.Typer:
 
 
 def study() -> None:
-    """Train many times: folds, backtests, search, learning curves, sweeps, ensembles.
+    """Train many times: folds, backtests, search and more.
 
     Each takes DATA and the options of 'gatework train'. Interrupted, it goes on with the same command and --out.
     """

@@ -126,8 +126,8 @@ def irregularity_notes(steps: pl.DataFrame, series: str, time: str) -> list[str]
     )
     many = sizes[series].n_unique() > 1
     note += f"; {_counted_gaps(gaps.height)}, first {_stretches(first, series, many)}, the longest from "
-    note += f"{_stretches(largest, series, many)}. No step is invented "
-    return [f"{note}in a gap: add the missing rows with empty values where they are wanted."]
+    note += f"{_stretches(largest, series, many)}. Rows beside a gap are read as neighbours: no step is invented. "
+    return [f"{note}Add the missing rows with empty values where that is not meant."]
 
 
 def _are(count: int) -> str:
