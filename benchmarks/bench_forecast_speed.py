@@ -36,6 +36,7 @@ from gatework.data.samples import batch_order
 from gatework.model import network_outputs
 from gatework.runs import RunFolder
 from gatework.train import plan_run
+from gatework.train.augment import Varied
 from gatework.train.run import make_training
 from gatework.train.watch import Silent
 
@@ -97,7 +98,7 @@ def gatework_steps(
         while done < steps:
             for index in batch_order(len(training.train), BATCH, seed=0, epoch=done, shuffle=True):
                 if len(index) == BATCH and done < steps:
-                    training._step(training.train.batch(index), 1e-3)
+                    training._step(Varied(training.train.batch(index)), 1e-3)
                     clock.tick()
                     done += 1
         if not wants_error:
