@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from cli_runs import SMALL, Done, Gatework, load_rows, weights_of, with_cell, write_csv
-from gatework.cli.app import COMMANDS
+from gatework.cli.app import COMMANDS, STUDIES
 
 # What is printed
 
@@ -18,11 +18,12 @@ def test_help_lists_every_command_and_each_explains_itself_with_an_example(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     listed = gatework("--help")
-    for function in COMMANDS:
-        assert re.search(rf"^  {function.__name__}  ", listed.out, flags=re.MULTILINE)
-        text = gatework(f"{function.__name__} --help")
+    for name in (*COMMANDS, *(f"study {name}" for name in STUDIES)):
+        group, _, own = f"gatework {name}".rpartition(" ")
+        assert re.search(rf"^  {own}  ", gatework(f"{group.removeprefix('gatework')} --help").out, flags=re.MULTILINE)
+        text = gatework(f"{name} --help")
         assert (text.code, text.err) == (0, "")
-        assert f"Example:  gatework {function.__name__}" in text.out
+        assert name == "study" or f"Example:  gatework {name}" in text.out
         assert max(len(line) for line in text.out.splitlines()) <= 88
     assert listed.code == 0
     assert gatework("").out == listed.out

@@ -52,7 +52,8 @@ def takes_study(command: Callable[..., None]) -> Callable[..., None]:
 def backtest(data: list[str], asked: Mapping[str, object], typed: Typed) -> None:
     """Forecast at several moments of the past, each time from what was known then.
 
-    Scales and models are fitted again at each moment. An interrupted study goes on with the same command.
+    Scales and models are fitted again at each moment. An interrupted study goes on with
+    the same command.
     Example:  gatework study backtest data.csv --target load --windows 6 --refit-every 2
     """
     wish = {
@@ -69,7 +70,7 @@ def folds(data: list[str], asked: Mapping[str, object], typed: Typed) -> None:
     """Test on every part of the data once, and compare configurations in pairs.
 
     Groups stay whole; stretches of time are purged of windows that reach into them.
-    Example:  gatework study folds data.csv --target ill --group patient --against cell=gru
+    Example:  gatework study folds data.csv --target ill --group id --against cell=gru
     """
     by = typed["by"]
     wish = {
@@ -113,7 +114,7 @@ def sweep(data: list[str], asked: Mapping[str, object], typed: Typed) -> None:
     """Change one option at a time: does the model over- or underfit?
 
     Training and validation error stand side by side; the test part is not looked at.
-    Example:  gatework study sweep data.csv --target load --option dropout --option hidden_size=8,32,128
+    Example:  gatework study sweep data.csv --target load --option hidden_size=8,32,128
     """
     wish: dict[str, object] = {}
     if typed["option"]:
@@ -132,9 +133,6 @@ def seeds(data: list[str], asked: Mapping[str, object], typed: Typed) -> None:
     Example:  gatework study seeds data.csv --target load --members 5
     """
     run_in_view("seeds", {"members": whole("members", typed["members"])}, data, asked, typed)
-
-
-STUDIES = (backtest, folds, search, curve, sweep, seeds)
 
 
 def whole(name: str, text: str | None) -> int | None:
