@@ -97,6 +97,7 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption(
         "kinds", "COLUMN=KIND", DATA, "numeric, categorical, boolean or timestamp, where the guess is wrong.", "inferred", "pairs"
     ),
+    RequestOption("bins", "COLUMN", DATA, "Numbers that are read by quantile bins as well; or all.", "none", "list"),
     RequestOption("layout", "LAYOUT", DATA, "What one row is: steps, sequences or long (id, time, variable, value).", "inferred"),
     RequestOption("variable", "COLUMN", DATA, "Layout long: the column that names the variable.", "inferred"),
     RequestOption("value", "COLUMN", DATA, "Layout long: the column that holds the value.", "inferred"),

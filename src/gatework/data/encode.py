@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import model_validator
 
+from gatework.data.bins import fill_bins, fit_edges
 from gatework.data.clock import since_observed
 from gatework.data.fill import IN_WORDS, fill
 from gatework.data.scale import CLIP, UNSCALED, NumericScale, fit_scale, mean_and_std
@@ -29,6 +30,7 @@ class FittedField(FieldPlan):
 
     where: in which frame of the table it stands.
     scale: of numbers, truth values (unscaled) and time stamps (days since `origin`, itself in days since 1970).
+    edges: of the bins that it is read by as well; see `data.bins`.
     categories: those with an input of their own. usual: the most frequent one, which fills gaps without a predecessor.
     has_mask: an input says whether the value was observed. has_since: another one how long ago it was observed last, before this
         step, in units of `since_scale` usual steps.
@@ -37,6 +39,7 @@ class FittedField(FieldPlan):
     where: Literal["steps", "sequences"]
     scale: NumericScale = UNSCALED
     origin: float = 0.0
+    edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     usual: str = ""
     has_mask: bool = False
@@ -53,6 +56,7 @@ class FittedField(FieldPlan):
     def names(self) -> list[str]:
         """The names of its input columns."""
         values = [f"{self.name}={category}" for category in (*self.categories, OTHER)] if self.categories else [self.name]
+        values += [f"{self.name}>{edge:g}" for edge in self.edges[:-1]]
         values += [f"{self.name}:observed"] if self.has_mask else []
         return values + ([f"{self.name}:since"] if self.has_since else [])
 
@@ -89,6 +93,7 @@ def fit_field(
     if not len(observed):
         return None
     origin, scale, usual = 0.0, UNSCALED, ""
+    edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     if field.kind == "categorical":
         categories, usual = fit_categories(observed.cast(pl.String).to_list())
@@ -102,15 +107,18 @@ def fit_field(
             scale = NumericScale(mean=mean, std=std, fill=mean)
         else:
             scale = fit_scale(raw, None if like is None else like.scale.is_log)
+            edges = fit_edges(raw) if field.bins else ()
     return FittedField(
         name=field.name,
         kind=field.kind,
         role=field.role,
         missing=field.missing,
         constant=field.constant,
+        bins=field.bins,
         where=where,
         scale=scale,
         origin=origin,
+        edges=edges,
         categories=categories,
         usual=usual,
         has_mask=field.missing == "mask" or (field.missing == "decay" and where == "steps"),
@@ -170,6 +178,8 @@ def encode(field: FittedField, column: pl.Series, place: Place) -> tuple[FloatAr
                 f"the model sees them at that distance."
             )
         block = np.clip(scaled, -CLIP, CLIP)[:, None]
+        if field.edges:
+            block = np.concatenate([block, fill_bins(filled, field.edges)], axis=1)
     columns = [block, ~missing[:, None]] if field.has_mask else [block]
     if field.has_since:
         since = since_observed(~missing, place.times, place.rows) / field.since_scale

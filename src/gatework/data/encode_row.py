@@ -6,6 +6,7 @@ For a series whose rows come in one by one: no frame is built. A test compares e
 import math
 from collections.abc import Mapping
 from datetime import date, datetime
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -43,10 +44,12 @@ class ColumnEncoder:
             block = [0.0] * (len(self.codes) + 1)
             block[int(number)] = 1.0
         else:
+            raw = number
             if self.scale.is_log:
                 number = math.copysign(math.log1p(abs(number)), number)
             scaled = (number - self.scale.mean) / self.scale.std
             block = [min(max(scaled, -CLIP), CLIP)]
+            block += [min(max((raw - low) / (high - low), 0.0), 1.0) for low, high in pairwise(self.field.edges)]
         if self.field.has_mask:
             block.append(0.0 if is_missing else 1.0)
         return block

@@ -302,7 +302,7 @@ def _check_targets(draft: _Draft, sequences: pl.DataFrame) -> None:
 
 
 def _field(planned: FieldPlan) -> Field:
-    return Field(planned.name, planned.kind, planned.role, planned.missing, planned.constant)
+    return Field(planned.name, planned.kind, planned.role, planned.missing, planned.constant, planned.bins)
 
 
 def _fields(draft: _Draft, steps: pl.DataFrame, sequences: pl.DataFrame) -> tuple[Field, ...]:

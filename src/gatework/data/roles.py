@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from gatework.data.bins import ALL
 from gatework.data.find_layout import find_part_column
 from gatework.data.findings import Findings
 from gatework.data.kinds import Kind, kind_of, why_useless
@@ -22,7 +23,10 @@ def value_fields(found: Findings, task: TaskName) -> list[FieldPlan]:
         role = "split" if column.name == part else _role(column, found, task)
         kind = _kind(column, role, found, task)
         policy = _policy(column, role, task, found.wishes)
-        fields.append(FieldPlan(name=column.name, kind=kind, role=role, missing=policy, constant=found.wishes.constant))
+        bins = _has_bins(column.name, role, kind, found.wishes)
+        fields.append(
+            FieldPlan(name=column.name, kind=kind, role=role, missing=policy, constant=found.wishes.constant, bins=bins)
+        )
     return fields
 
 
@@ -82,6 +86,17 @@ def _policy(column: pl.Series, role: Role, task: TaskName, wishes: Wishes) -> Mi
     if wishes.gaps_fade and column.null_count():
         return "decay"
     return "mask" if column.null_count() >= MANY_GAPS * max(1, len(column)) else "previous"
+
+
+def _has_bins(name: str, role: Role, kind: Kind, wishes: Wishes) -> bool:
+    """Whether a number is read by bins as well; ConfigError where it is no number, or no input."""
+    fits = kind == "numeric" and role in ("past", "known_future", "static")
+    if name in wishes.bins and not fits:
+        what = f"is {kind}" if role in ("past", "known_future", "static") else f"is no input ({role})"
+        raise ConfigError(
+            f"--bins names '{name}', which {what}. Expected a numeric input. Leave it out, or say --kind {name}=numeric."
+        )
+    return fits and (name in wishes.bins or ALL in wishes.bins)
 
 
 def say_missing(fields: list[FieldPlan], found: Findings, task: TaskName) -> None:

@@ -32,6 +32,7 @@ class Field:
     `mask` fills like `previous` and adds an input that is 1 where the value was observed, `decay` adds another one, the time
     since the last observation, and lets the value fade from it to the mean at a learned rate; `drop` leaves the row out.
     constant: the number that the policy `constant` fills with.
+    bins: whether the number is read by bins as well; see `data.bins`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Field:
     role: Role
     missing: Missing = "previous"
     constant: float = 0.0
+    bins: bool = False
 
     def but(self, **changes: object) -> "Field":
         """The same field with some of its properties changed."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gatework.data.bins import ALL
 from gatework.data.kinds import Kind
 from gatework.data.table import SERIES, STEP, Missing
 from gatework.errors import ConfigError, nearest
@@ -24,6 +25,7 @@ class Wishes:
     kinds: column → kind. missing: one policy for all columns, or column → policy; `auto` as None.
     constant: what `constant` fills with.
     gaps_fade: whether the cell is one for values that fade in gaps (`gru_d`): then `auto` is `decay` where values are missing.
+    bins: numeric inputs that are read by bins as well (see `data.bins`), or `all`.
     group: whom a sequence belongs to. layout, variable, value: see `DataPlan`. labels: the source of the labels table, written
     into the plan.
     """
@@ -39,6 +41,7 @@ class Wishes:
     missing: Policy | Mapping[str, Policy] | None = None
     gaps_fade: bool = False
     constant: float = 0.0
+    bins: tuple[str, ...] = ()
     layout: Literal["steps", "sequences", "long"] | None = None
     labels: str | None = None
     split_column: str | None = None
@@ -60,6 +63,7 @@ class Wishes:
         ]
         several = [("target", self.targets), ("time", times), ("known-future", self.known_future), ("static", self.static)]
         several += [("ignore", self.ignore), ("kind", tuple(self.kinds))]
+        several += [("bins", tuple(name for name in self.bins if name != ALL))]
         several += [("missing", tuple(self.missing))] if isinstance(self.missing, Mapping) else []
         return [(option, name) for option, name in single if name] + [
             (option, name) for option, names in several for name in names

@@ -25,6 +25,7 @@ class FieldPlan(Record):
     role: Literal["target", "past", "known_future", "static", "series", "time", "split", "group", "label", "ignored"]
     missing: Literal["previous", "linear", "mean", "constant", "mask", "decay", "drop"] = "previous"
     constant: float = 0.0
+    bins: bool = False
 
 
 class DataPlan(Record):

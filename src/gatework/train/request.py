@@ -24,6 +24,7 @@ class Request(Record):
     test_share, validation_share: of time or of the sequences, between 0 and 1.
     missing: a policy for gaps, for all columns (`"linear"`) or per column (`{"load": "linear"}`). constant: what `constant`
     fills with.
+    bins: numeric inputs that are read by bins as well, or `all`.
     kinds: the kind of a column where the guess is wrong. variable, value: two columns of the (id, time, variable, value) form.
     pooling: how a whole sequence becomes one answer: "last", "mean", "max", "attention" or "summary" (last and mean).
     minutes: a limit on the training time. seed: of everything random.
@@ -65,6 +66,7 @@ class Request(Record):
     validation_share: float | None = None
     missing: MissingPolicy | dict[str, MissingPolicy] | None = None
     constant: float = 0.0
+    bins: tuple[str, ...] = ()
     kinds: dict[str, KindName] = {}  # noqa: RUF012 - pydantic copies it for every record
     layout: Literal["steps", "sequences", "long"] | None = None
     variable: str | None = None

@@ -146,6 +146,7 @@ def wishes(request: Request, part_column: str | None) -> Wishes:
         missing=request.missing,
         gaps_fade=request.cell == "gru_d",
         constant=request.constant,
+        bins=request.bins,
         layout=request.layout,
         split_column=request.split_column or part_column,
         group=request.group,
