@@ -19,8 +19,10 @@ HANDBOOK = (
     *(f"terminal_{what}_{days}" for days in WINDOWS_DAYS for what in ("count", "risk")),
 )  # fmt: skip
 """The fifteen features of the handbook."""
-OURS = ("gap_days", "hour_sin", "hour_cos")
-"""What a recurrent network reads besides: the time since the customer's last transaction, and the hour."""
+RATIO_DAYS = (7, 30, 90)
+OURS = ("gap_days", "hour_sin", "hour_cos", *(f"amount_ratio_{days}" for days in RATIO_DAYS))
+"""What a recurrent network reads besides: the time since the customer's last transaction, the hour, and the logarithm of the
+amount over the mean of the customer's earlier ones."""
 
 
 def day_number(date: str) -> int:
@@ -89,7 +91,9 @@ def running(values: np.ndarray) -> np.ndarray:
 
 
 def customer_features(seconds: np.ndarray, customer: np.ndarray, amount: np.ndarray) -> dict[str, np.ndarray]:
-    """Number and mean amount of the customer's transactions of the last days, this one included; days since the last one."""
+    """Number and mean amount of the customer's transactions of the last days, this one included; days since the last one; how the
+    amount stands to the mean of those before it.
+    """
     grouped = Grouped(seconds, customer)
     sums, here = running(amount[grouped.order]), np.arange(1, len(amount) + 1)
     columns = {}
@@ -98,6 +102,12 @@ def customer_features(seconds: np.ndarray, customer: np.ndarray, amount: np.ndar
         count = (here - first).astype(float)
         columns[f"customer_count_{days}"] = grouped.in_time_order(count)
         columns[f"customer_mean_{days}"] = grouped.in_time_order((sums[here] - sums[first]) / count)
+    ordered, before = amount[grouped.order], np.arange(len(amount))
+    for days in RATIO_DAYS:
+        first = grouped.since(days)
+        earlier = before - first
+        mean = np.divide(sums[before] - sums[first], earlier, out=ordered.copy(), where=earlier > 0)
+        columns[f"amount_ratio_{days}"] = grouped.in_time_order(np.log((ordered + 1) / (mean + 1)))
     gap = np.diff(seconds[grouped.order], prepend=0) / DAY_S
     is_first = np.diff(grouped.entity, prepend=-1) != 0
     columns["gap_days"] = grouped.in_time_order(np.where(is_first, 30.0, np.minimum(gap, 30.0)))

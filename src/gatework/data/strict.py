@@ -41,6 +41,8 @@ def to_numbers(column: pl.Series, *, is_new: bool = False) -> pl.Series:
             f"Write it as numbers{'' if is_new else f', or say what it is with --kind {column.name}=timestamp'}."
         )
     numbers = column.cast(pl.Float64, strict=False)
+    if column.dtype.is_integer() or column.dtype == pl.Boolean:
+        return numbers
     if column.dtype == pl.Float64 and np.isfinite(column.to_numpy()).sum() == len(column) - column.null_count():
         return numbers  # nothing to replace and nothing to refuse
     numbers = numbers.fill_nan(None)
