@@ -130,13 +130,24 @@ def test_anomalies_in_the_training_part_do_not_hide_the_later_one(tmp_path: Path
     assert (evaluation.rows[0].scores["average precision"].value or 0) > 0.5
 
 
-def test_a_reconstruction_finds_a_missing_beat(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def beats() -> pl.DataFrame:
+    """One beat of the pressure is missing in rows 900 to 919."""
     frame = machine(1000, planted=False).drop("is_anomaly", "flow")
     pressure = frame["pressure"].to_numpy().copy()
     pressure[900 : 900 + PERIOD] = 5.0
-    frame = frame.with_columns(pl.Series("pressure", pressure))
-    run = detector(frame, tmp_path / "run", method="reconstruction", horizon=None, epochs=12, hidden_size=16, window=PERIOD)
-    steps = load(run).predict(frame).steps
+    return frame.with_columns(pl.Series("pressure", pressure))
+
+
+@pytest.fixture(scope="module")
+def rewriter(beats: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A detector by reconstruction."""
+    options = {"method": "reconstruction", "horizon": None, "epochs": 12, "hidden_size": 16, "window": PERIOD}
+    return detector(beats, tmp_path_factory.mktemp("beats") / "run", **options)
+
+
+def test_a_reconstruction_finds_a_missing_beat(rewriter: RunFolder, beats: pl.DataFrame) -> None:
+    steps = load(rewriter).predict(beats).steps
     assert steps is not None
     assert 895 <= int(steps["score"].fill_null(0).arg_max() or 0) <= 925
     assert steps["score"].null_count() == 0
@@ -170,6 +181,63 @@ def test_rows_that_come_one_by_one_get_the_scores_and_ranges_of_the_whole(run: R
     during = found[1 + 203 - 150]  # the row in the middle of the fault
     assert during.open.height == 1
     assert during.open["channel"][0] == "pressure"
+
+
+@pytest.mark.parametrize("count", [157, 160, 161], ids=lambda count: f"{count} rows")  # windows begin every 2 rows
+def test_a_reconstruction_that_is_followed_gets_the_scores_of_the_whole(
+    rewriter: RunFolder, beats: pl.DataFrame, count: int
+) -> None:
+    frame = beats[800 : 800 + count]
+    frame = frame.with_columns(pl.when(pl.int_range(count).is_between(40, 43)).then(None).otherwise("pressure").alias("pressure"))
+    whole = load(rewriter).predict(frame)
+    assert whole.steps is not None
+    live = load(rewriter).detector()
+    assert live.delay == PERIOD
+    cuts = [0, 5, 30, 31, 32, 100, *range(101, 130), count]
+    found = []
+    for start, end in pairwise(cuts):
+        before = live.end() if start else None
+        found.append(live.update(frame[start:end]))
+        assert sum(part.steps.height for part in found) == max(0, end - PERIOD)  # a window late, and never later
+        if before is not None and end <= PERIOD + 5:
+            assert before.steps["score"].null_count() == before.steps.height  # no whole window yet
+    rest = live.end()
+    steps = pl.concat([*(part.steps for part in found), rest.steps])
+    assert steps["time"].to_list() == whole.steps["time"].to_list()
+    assert steps["score"].is_null().to_list() == whole.steps["score"].is_null().to_list()
+    # float32 sums in another order
+    for name in ("score", "expected pressure"):
+        assert np.allclose(steps[name].to_numpy(), whole.steps[name].to_numpy(), rtol=1e-3, atol=1e-4, equal_nan=True)
+    closed = pl.concat([*(part.closed for part in found), rest.closed])
+    assert closed["start"].to_list() == whole.frame["start"].to_list() != []
+    assert closed["end"].to_list() == whole.frame["end"].to_list()
+    assert live.end().steps.equals(rest.steps)  # to ask changes nothing
+    assert rest.open.is_empty()
+
+
+def test_where_a_series_ends_changes_no_score_that_was_given(rewriter: RunFolder, beats: pl.DataFrame) -> None:
+    live, rows = load(rewriter).detector(), []
+    for count in range(60):
+        rows += live.update(beats[count : count + 1]).steps["score"].to_list()
+        if count >= PERIOD + 10:
+            steps = load(rewriter).predict(beats[: count + 1]).steps
+            assert steps is not None
+            assert np.allclose(rows, steps["score"].to_numpy()[: len(rows)], rtol=1e-3, atol=1e-4)
+
+
+def test_the_ranges_that_are_open_at_the_end_are_told(run: RunFolder) -> None:
+    frame = machine(250, seed=6, planted=False).drop("is_anomaly")
+    fault = pl.int_range(pl.len()) >= 247
+    frame = frame.with_columns(pl.when(fault).then(9.9).otherwise(pl.col("pressure")).alias("pressure"))
+    live = load(run).detector()
+    with pytest.raises(DataError, match=r"before the first row.*Give them to update\(\) first"):
+        live.end()
+    news = live.update(frame)
+    assert live.delay == 0
+    assert news.open.height == 1
+    last = live.end()
+    assert last.steps.is_empty()
+    assert last.closed.equals(news.open)
 
 
 # What is decided

@@ -11,19 +11,19 @@ from gatework.data.layout import build_table
 from gatework.data.split import Split
 from gatework.data.table import STEP
 from gatework.errors import ConfigError, DataError
+from gatework.evaluate.detector_steps import detector_steps
 from gatework.model import SequenceModel, TrainedModel
 from gatework.tasks.detectors.detector import Scored, residuals_of
-from gatework.tasks.detectors.expect import errors_of
+from gatework.tasks.detectors.expect import Expected
 from gatework.tasks.detectors.explain import Judgement, range_rows, step_rows
-from gatework.tasks.detectors.heads import NextStepsHead
 from gatework.tasks.detectors.windows import step_features
 
 
 @dataclass(frozen=True)
 class LiveAnomalies:
-    """What some new rows brought. steps: one row each with its score (see `step_rows`).
+    """What some new rows brought. steps: those judged now, one row each with its score (see `step_rows`).
 
-    closed: the ranges that ended with these rows, as `range_rows` gives them. open: the one that may still go on, no row or one.
+    closed: the ranges that ended with these steps, as `range_rows` gives them. open: the one that may still go on, no row or one.
     """
 
     steps: pl.DataFrame
@@ -34,35 +34,30 @@ class LiveAnomalies:
 class LiveDetector:
     """Follows one series from its first row. The scores are those that the whole series would get at once.
 
-    A step costs the layers one step of `layer.stream()`, whatever came before. Not for several threads at once.
+    delay: rows that must follow a row before it is judged: none for a forecast, a window for a reconstruction, whose windows
+    hold the rows after it, too. Not for several threads at once.
     """
 
     def __init__(self, trained: TrainedModel):
-        """Raises ConfigError for another task, and for a reconstruction, whose score of a step needs the steps after it."""
-        plan, record, head = trained.plan, trained.detector, trained.network.head
+        """Raises ConfigError for another task."""
+        plan, record, network = trained.plan, trained.detector, trained.network
         if plan.anomaly is None or record is None:
             raise ConfigError(
                 f"detector() follows anomalies; this run's task is {plan.data.task}. "
                 f"Expected a run of anomaly detection. Use predict for other tasks."
             )
-        if not isinstance(head, NextStepsHead):
-            raise ConfigError(
-                "detector() follows a series step by step, and a reconstruction scores a step from those after it, too. "
-                "Expected the method forecast. Train with --method forecast, or give predict the last windows."
-            )
-        self.trained, self.anomaly, self.head = trained, plan.anomaly, head
-        self.threshold, self.normal = record.threshold.value, residuals_of(record)
-        network = trained.network
         assert isinstance(network, SequenceModel)  # there are no ensembles of detectors
-        self.stream = network.recurrent.stream()
+        self.trained, self.anomaly = trained, plan.anomaly
+        self.threshold, self.normal = record.threshold.value, residuals_of(record)
+        self._read = detector_steps(network, plan.anomaly, plan.window)
+        self.delay = self._read.delay
         self.count = 0
         self._context: pl.DataFrame | None = None
-        self._inputs = torch.zeros(head.recent.kernel_size[0] - 1, head.recent.in_channels)
-        self._forecasts = np.zeros((0, head.horizon, head.num_targets))
-        self._pending: list[tuple[pl.DataFrame, Scored]] = []
+        self._waiting: pl.DataFrame | None = None
+        self._pending: tuple[pl.DataFrame, Scored] | None = None
 
     def update(self, rows: pl.DataFrame) -> LiveAnomalies:
-        """The next rows of the series, one or many, in order of time; columns as in training.
+        """The next rows of the series, one or many, in order of time; columns as in training. Returns what is judged by now.
 
         Raises DataError for rows of several series, or when they are not what the training had.
         """
@@ -77,11 +72,27 @@ class LiveDetector:
         known = 0 if self._context is None else 1
         features = torch.from_numpy(step_features(prepared)[known:])
         seen = prepared.targets[known:].astype(np.float64)
-        scored = self._score(features, seen)
+        scored = self._scored(self._read.read(features, seen))
         self.count += len(seen)
-        last = fresh.select(pl.all().forward_fill()).tail(1)
-        self._context = last
-        return self._ranges(rows, scored)
+        self._context = fresh.select(pl.all().forward_fill()).tail(1)
+        unjudged = rows if self._waiting is None else pl.concat([self._waiting, rows], how="diagonal_relaxed")
+        self._waiting = unjudged[len(scored.scores) :]
+        found, self._pending = self._ranges(unjudged, scored)
+        return found
+
+    def end(self) -> LiveAnomalies:
+        """What there would still be to say if the series ended here: the scores of the rows that wait, and every range that has
+        not been closed. Changes nothing: further rows may follow, and then these scores may become others.
+
+        Raises DataError before the first row.
+        """
+        if self._waiting is None:
+            raise DataError("end() was asked before the first row. Expected rows of the series. Give them to update() first.")
+        scored = self._scored(self._read.waiting())
+        if not len(scored.scores):
+            return self._nothing_new()
+        found, _ = self._ranges(self._waiting, scored)
+        return LiveAnomalies(found.steps, pl.concat([found.closed, found.open]), found.open.head(0))
 
     def _numbered(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with their places in the series, where the data has no time column."""
@@ -90,36 +101,46 @@ class LiveDetector:
             return rows
         return rows.with_columns(pl.Series(STEP, np.arange(self.count, self.count + rows.height)))
 
-    def _score(self, features: torch.Tensor, seen: np.ndarray) -> Scored:
-        """Scores in thresholds of the new rows, and what was expected of them, on the model's scale."""
-        with torch.inference_mode():
-            states = torch.stack([self.stream.step(row) for row in features])
-            inputs = torch.cat([self._inputs, features])
-            made = self.head.read(states.unsqueeze(0), inputs.unsqueeze(0))[0].double().numpy()
-        self._inputs = inputs[len(features) :].clone()
-        before = len(self._forecasts)
-        forecasts = np.concatenate([self._forecasts, made])
-        padded = np.concatenate([np.full((before, seen.shape[1]), np.nan), seen])
-        found = errors_of(forecasts, padded, max(0, self.anomaly.warmup - (self.count - before)))
-        self._forecasts = forecasts[-self.head.horizon :]
-        scores, shares = self.normal.score(found.errors[before:])
-        return Scored(scores / self.threshold, shares, self.trained.preparation.inverse_targets(found.values[before:]))
+    def _scored(self, expected: Expected) -> Scored:
+        """Scores in thresholds, and what was expected in the units of the data."""
+        scores, shares = self.normal.score(expected.errors)
+        return Scored(scores / self.threshold, shares, self.trained.preparation.inverse_targets(expected.values))
 
-    def _ranges(self, rows: pl.DataFrame, scored: Scored) -> LiveAnomalies:
-        """The new steps, and the ranges that they close or leave open; what is still open is kept for the next rows."""
-        raw = self._judged(rows, scored)
-        steps = step_rows(raw)
-        kept_rows = pl.concat([*(part[0] for part in self._pending), rows], how="diagonal_relaxed")
-        parts = [*(part[1] for part in self._pending), scored]
-        whole = self._judged(kept_rows, joined(parts))
-        ranges = range_rows(whole)
-        alarms = whole.ranges
-        length = len(whole.found.scores)
-        is_open = bool(len(alarms)) and length - 1 - int(alarms.last[-1]) <= self.anomaly.gap
-        cut = int(alarms.first[-1]) if is_open else length
-        self._pending = [(kept_rows[cut:], sliced(whole.found, cut))] if is_open else []
-        closed = ranges.head(ranges.height - 1) if is_open else ranges
-        return LiveAnomalies(steps, closed, ranges.tail(1) if is_open else ranges.head(0))
+    def _nothing_new(self) -> LiveAnomalies:
+        """What `end` gives where no row waits."""
+        assert self._context is not None
+        blank = self._blank(self._context)
+        closed = blank.closed if self._pending is None else range_rows(self._judged(*self._pending))
+        return LiveAnomalies(blank.steps, closed, blank.open)
+
+    def _blank(self, rows: pl.DataFrame) -> LiveAnomalies:
+        """Tables of no row. rows: one at least, which have the columns."""
+        size = len(self.trained.plan.data.targets)
+        nothing = Scored(np.full(rows.height, np.nan), np.zeros((rows.height, size)), np.full((rows.height, size), np.nan))
+        blank = self._judged(rows, nothing)
+        return LiveAnomalies(step_rows(blank).head(0), range_rows(blank), range_rows(blank))
+
+    def _ranges(self, rows: pl.DataFrame, scored: Scored) -> tuple[LiveAnomalies, tuple[pl.DataFrame, Scored] | None]:
+        """The steps judged now, and the ranges that they close or leave open; what is still open is kept for the next rows.
+
+        rows: those of `scored`, and any that follow.
+        """
+        count = len(scored.scores)
+        if not count:
+            return self._blank(rows), self._pending
+        rows = rows[:count]
+        steps = step_rows(self._judged(rows, scored))
+        if self._pending is not None:
+            rows = pl.concat([self._pending[0], rows], how="diagonal_relaxed")
+            scored = joined([self._pending[1], scored])
+        whole = self._judged(rows, scored)
+        ranges, alarms = range_rows(whole), whole.ranges
+        is_open = bool(len(alarms)) and rows.height - 1 - int(alarms.last[-1]) <= self.anomaly.gap
+        if not is_open:
+            return LiveAnomalies(steps, ranges, ranges.head(0)), None
+        cut = int(alarms.first[-1])
+        found = LiveAnomalies(steps, ranges.head(ranges.height - 1), ranges.tail(1))
+        return found, (rows[cut:], sliced(whole.found, cut))
 
     def _judged(self, rows: pl.DataFrame, found: Scored) -> Judgement:
         """Rows with their scores as a judgement of their own."""

@@ -190,7 +190,8 @@ class Predictor:
     def detector(self) -> LiveDetector:
         """The scores and ranges of one series as its rows come: `update(rows)`, from the first row on.
 
-        Raises ConfigError for another task than anomaly detection, or a reconstruction.
+        A reconstruction scores a row when a window of rows has followed it. Raises ConfigError for another task than anomaly
+        detection.
         """
         return LiveDetector(self.trained)
 

@@ -99,9 +99,14 @@ def _reconstruct(network: nn.Module, prepared: Prepared, window: int, hop: int) 
     ).astype(np.int64)
     for begin in range(0, len(starts), WINDOWS_AT_ONCE):
         rows = starts[begin : begin + WINDOWS_AT_ONCE][:, None] + np.arange(window)
-        inputs = Ragged(features[rows.ravel()], torch.arange(len(rows) + 1, dtype=torch.int64) * window)
-        again = network(inputs, None).double().numpy()[:, :, 0]
-        np.add.at(sums, rows.ravel(), again.reshape(-1, num_targets))
+        np.add.at(sums, rows.ravel(), written_again(network, features, rows))
         np.add.at(counts, rows.ravel(), 1.0)
     values = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1.0)[:, None], np.nan)
     return Expected(prepared.targets.astype(np.float64) - values, values)
+
+
+def written_again(network: nn.Module, features: Tensor, rows: NDArray[np.integer]) -> Array:
+    """(num_windows · window, num_targets) what the network makes of windows. rows: (num_windows, window) of `features`."""
+    inputs = Ragged(features[rows.ravel()], torch.arange(len(rows) + 1, dtype=torch.int64) * rows.shape[1])
+    again: Array = network(inputs, None).double().numpy()[:, :, 0]
+    return again.reshape(-1, again.shape[-1])
