@@ -297,3 +297,9 @@ def test_noise_has_no_period_and_cannot_be_predicted() -> None:
     assert predictability(noise) < 0.05
     assert dominant_period(np.ones((100, 1))) == 0
     assert predictability(np.sin(np.arange(1000) / 5)[:, None]) > 0.9
+
+
+@pytest.mark.parametrize("seed", [0, 8, 29])
+def test_a_short_series_that_is_like_itself_at_no_lag_has_no_period(seed: int) -> None:
+    short = np.random.default_rng(seed).normal(size=(24, 1))  # every peak of its autocorrelation is below 0
+    assert dominant_period(short) == 0

@@ -44,7 +44,7 @@ def _period_of(column: Array) -> tuple[int, float]:
         return 0, 0.0
     inner = np.arange(max(below[0], SHORTEST), len(correlation) - 1)
     is_peak = (correlation[inner] >= correlation[inner - 1]) & (correlation[inner] >= correlation[inner + 1])
-    peaks = inner[is_peak]
+    peaks = inner[is_peak & (correlation[inner] > 0)]
     if not len(peaks):
         return 0, 0.0
     highest = float(correlation[peaks].max())
