@@ -12,6 +12,7 @@ import pytest
 import gatework
 
 NAMES = [
+    "AnomalyDetector",
     "CELLS",
     "Cell",
     "Classifier",

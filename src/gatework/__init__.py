@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         SlowPath,
         TrainingError,
     )
-    from gatework.estimators import Classifier, Forecaster, Regressor
+    from gatework.estimators import AnomalyDetector, Classifier, Forecaster, Regressor
     from gatework.evaluate import evaluate_run, load
     from gatework.layers import GRU, LSTM, RNN, Recurrent
     from gatework.ragged import Ragged
@@ -32,6 +32,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AnomalyDetector",
     "Cell",
     "Classifier",
     "ConfigError",
@@ -65,7 +66,7 @@ _NAMES_BY_ROOM = {
         "SlowPath",
         "TrainingError",
     ),
-    "estimators": ("Classifier", "Forecaster", "Regressor"),
+    "estimators": ("AnomalyDetector", "Classifier", "Forecaster", "Regressor"),
     "evaluate": ("evaluate_run", "load"),
     "layers": ("GRU", "LSTM", "RNN", "Recurrent"),
     "ragged": ("Ragged",),

@@ -68,6 +68,17 @@ def as_sequences(estimator: Any, X: object, reset: bool, allow_gaps: bool) -> Se
         finite: bool | str = "allow-nan" if allow_gaps else True
         rows = validate_data(estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=finite, ensure_min_samples=1 + reset)
         return Sequences(rows.reshape(-1, 1), np.full(len(rows), rows.shape[1], dtype=np.int64))
+    sequences = checked_sequences(estimator, X, reset, allow_gaps)
+    if len(sequences) < 1 + reset:
+        raise InputError(
+            f"X has {len(sequences)} sequences; expected at least {1 + reset}"
+            f"{': one to learn from, one to stop by' if reset else ''}. Give more sequences."
+        )
+    return sequences
+
+
+def checked_sequences(estimator: Any, X: object, reset: bool, allow_gaps: bool) -> Sequences:
+    """Those of a Ragged, a list of arrays, or one array of three axes; sets or checks `n_features_in_`."""
     sequences = from_ragged(X) if isinstance(X, Ragged) else from_several(X)
     check_numbers(sequences, allow_gaps)
     channels = sequences.values.shape[1]
@@ -77,11 +88,6 @@ def as_sequences(estimator: Any, X: object, reset: bool, allow_gaps: bool) -> Se
         raise InputError(
             f"X has {channels} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} features as "
             f"input: the channels of each step, as in fit. Give sequences of {estimator.n_features_in_} channels, or fit again."
-        )
-    if len(sequences) < 1 + reset:
-        raise InputError(
-            f"X has {len(sequences)} sequences; expected at least {1 + reset}"
-            f"{': one to learn from, one to stop by' if reset else ''}. Give more sequences."
         )
     return sequences
 

@@ -22,7 +22,7 @@ from gatework.train import Request
 from gatework.train.run import finish, make_folder, make_training, new_folder, write_plan
 from gatework.train.watch import Silent
 
-OWN_OPTIONS = ("cell", "hidden_size", "epochs", "learning_rate", "horizon", "window")
+OWN_OPTIONS = ("cell", "hidden_size", "epochs", "learning_rate", "horizon", "window", "method", "false_alarms")
 """Parameters of an estimator that are options of a training of the same name."""
 
 
