@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
@@ -15,7 +16,10 @@ from gatework.errors import InputError
 from gatework.estimators.arrays import allows_gaps
 from gatework.estimators.base import SequenceEstimator
 from gatework.estimators.history import History, history_of
+from gatework.model import TrainedModel
 from gatework.runs import Plan, SplitRecord
+from gatework.tasks.conformal import MEMORY
+from gatework.tasks.ranges import percent
 from gatework.train import Request
 from gatework.train.run import divide, plan_table
 
@@ -72,7 +76,7 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         split = last_validates(table, plan, request)
         self.train(plan, divide(plan, table, split, parts=("train", "validation")), plan.data)
         self.horizon_ = plan.horizon
-        self._history = history.end(2 * plan.window)
+        self._history = history.numbered().end(self._kept_steps(plan))
         return self
 
     def predict(self, X: object = None, y: object = None, horizon: int | None = None) -> Any:
@@ -85,25 +89,55 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         polars frame with a row for each series, step and target.
         """
         predictor = self.predictor()
-        own: History = self._history
-        if X is None and y is None:
-            history = own
-        elif y is None and own.num_covariates:
-            history = own.with_known(X)
-        else:
-            history = history_of(X, y, self.options, allows_gaps(self.options))
-            own.check_like(history, type(self).__name__)
+        history = self._history_given(X, y)
         frame = predictor.predict(history.frame, horizon=horizon).frame
         return frame if history.is_frame else history.shaped(frame)
+
+    def predict_interval(self, X: object = None, y: object = None, *, coverage: float = 0.8, horizon: int | None = None) -> Any:
+        """Between which values the steps after the end will lie, in `coverage` of cases; X, y, horizon: as for predict.
+
+        Calibrated on the errors at the end of the time given to fit. coverage: 0.8 or 0.95, or one of
+        `options=Request(intervals=…)`; what the network says of each value is `Request(output=…)`, how it is corrected
+        `Request(calibrate=…)`: "adaptive" learns from the errors that the rows given to update have shown.
+        Returns two arrays, lower and upper, each in the form of predict; where so few errors are known that a range has no end,
+        -inf and inf. For a data frame, the frame of predict with the two columns of this coverage.
+        Raises InputError where the fitted forecaster carries no such range, with the option that gives it.
+        """
+        predictor = self.predictor()
+        sides = range_columns(predictor.trained, coverage, horizon)
+        history = self._history_given(X, y)
+        frame = predictor.predict(history.frame, horizon=horizon).frame
+        if history.is_frame:
+            return frame.select(name for name in frame.columns if name in sides or not name.startswith(("low ", "high ")))
+        lower, upper = (
+            history.shaped(frame.with_columns(pl.col(name).fill_null(end)), name)
+            for name, end in zip(sides, (-np.inf, np.inf), strict=True)
+        )
+        return lower, upper
+
+    def _history_given(self, X: object, y: object) -> History:
+        """What is forecast from: see predict."""
+        own: History = self._history
+        if X is None and y is None:
+            return own
+        if y is None and own.num_covariates:
+            return own.with_known(X)
+        history = history_of(X, y, self.options, allows_gaps(self.options))
+        own.check_like(history, type(self).__name__)
+        return history
 
     def update(self, X: object, y: object = None) -> Self:
         """Further steps of the series, in the form of fit: the next forecast begins after them. Nothing is trained."""
         self.predictor()
         more = history_of(X, y, self.options, allows_gaps(self.options))
         self._history.check_like(more, type(self).__name__)
-        kept = 2 * self.predictor().trained.plan.window
-        self._history = self._history.followed_by(more).end(kept)
+        self._history = self._history.followed_by(more).end(self._kept_steps(self.predictor().trained.plan))
         return self
+
+    @staticmethod
+    def _kept_steps(plan: Plan) -> int:
+        """Two windows, since gaps at the beginning of one are filled from before it; and the errors that ranges follow."""
+        return 2 * plan.window + (MEMORY + plan.horizon if plan.ranges.calibrate == "adaptive" else 0)
 
     def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
         """R² of the forecast of these steps, which follow what was fitted; X, y: in the form of fit.
@@ -120,6 +154,35 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
                 "score takes the steps of one series as an array. Expected that; for more use gatework.evaluate_run."
             )
         return float(r2_score(truth.reshape(len(truth), -1), predicted.reshape(len(truth), -1), sample_weight=sample_weight))
+
+
+def range_columns(trained: TrainedModel, coverage: float, horizon: int | None) -> tuple[str, str]:
+    """The names of the two ends of a range in a prediction; InputError where there are none."""
+    plan, asked = trained.plan, trained.plan.ranges
+    if trained.calibration is None:
+        raise InputError(
+            f"A range was asked for, and this forecaster has none: it was fitted with output={asked.output} and "
+            f"calibrate={asked.calibrate}. Expected ranges that errors have measured. Fit with "
+            f"options=Request(calibrate='split')."
+        )
+    if not 0 < coverage < 1:
+        raise InputError(
+            f"coverage is {coverage:g}; expected the share of cases in which the range holds the truth, above 0 and below 1. "
+            f"Give for example coverage=0.8."
+        )
+    if coverage not in asked.intervals:
+        known = ", ".join(f"{share:g}" for share in asked.intervals)
+        wanted = ", ".join(f"{share:g}" for share in sorted({*asked.intervals, coverage}))
+        raise InputError(
+            f"coverage is {coverage:g}, and this forecaster has the ranges {known}. Expected one of these, or one that "
+            f"was asked for in fit. Fit with options=Request(intervals=({wanted}))."
+        )
+    if horizon is not None and horizon > plan.horizon:
+        raise InputError(
+            f"horizon is {horizon}, and the forecaster was fitted for {plan.horizon} steps: beyond them no error was ever "
+            f"measured. Expected a range of at most {plan.horizon} steps. Fit with horizon={horizon}."
+        )
+    return f"low {percent(coverage)}", f"high {percent(coverage)}"
 
 
 def last_validates(table: Table, plan: Plan, request: Request) -> Split:

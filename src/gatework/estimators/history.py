@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from gatework.data.in_memory import frame_in_memory
+from gatework.data.table import STEP
 from gatework.errors import InputError
 from gatework.estimators.arrays import SERIES, Sequences, check_numbers, from_ragged, from_several
 from gatework.ragged import Ragged
@@ -45,17 +46,24 @@ class History:
         series = {"series": SERIES} if self.is_several else {}
         return {"target": tuple(columns), "kinds": kinds, **series}
 
+    def numbered(self) -> Self:
+        """The same with the place of each step in its series, which stays when the first ones are left out."""
+        if self.is_frame:
+            return self  # where its series and times are, the frame's plan knows
+        place = pl.int_range(pl.len()) + (pl.col(STEP).first() if STEP in self.frame.columns else 0)
+        return replace(self, frame=self.frame.with_columns((place.over(SERIES) if self.is_several else place).alias(STEP)))
+
     def end(self, steps: int) -> Self:
         """The last steps of each series: what a forecast needs."""
         if self.is_frame:
-            return self  # where its series and times are, the frame's plan knows
+            return self
         frame = self.frame.group_by(SERIES, maintain_order=True).tail(steps) if self.is_several else self.frame.tail(steps)
         return replace(self, frame=frame)
 
     def followed_by(self, more: "History") -> Self:
         """The same series with more steps behind."""
-        frame = pl.concat([self.frame, more.frame], how="vertical_relaxed")
-        return replace(self, frame=frame.sort(SERIES, maintain_order=True) if self.is_several else frame)
+        frame = pl.concat([self.frame, more.frame], how="diagonal_relaxed")
+        return replace(self, frame=frame.sort(SERIES, maintain_order=True) if self.is_several else frame).numbered()
 
     def with_known(self, X: object) -> Self:
         """The series with rows behind them of which the covariates in X are known."""
@@ -72,7 +80,7 @@ class History:
             )
         known = [name for name in (f"x{number}" for number in range(self.num_covariates)) if name in self.known]
         columns = {name: values[:, int(name[1:])] for name in known}
-        return replace(self, frame=pl.concat([self.frame, pl.DataFrame(columns)], how="diagonal_relaxed"))
+        return replace(self, frame=pl.concat([self.frame, pl.DataFrame(columns)], how="diagonal_relaxed")).numbered()
 
     def check_like(self, other: "History", who: str) -> None:
         """InputError when another history has other columns than that of fit."""
@@ -83,10 +91,10 @@ class History:
                 f"{self.num_targets} targets and {self.num_covariates} covariates, as in fit. Give a history with those columns."
             )
 
-    def shaped(self, frame: pl.DataFrame) -> FloatArray:
-        """Predicted rows as an array in the form of the history."""
+    def shaped(self, frame: pl.DataFrame, column: str = "prediction") -> FloatArray:
+        """A column of predicted rows as an array in the form of the history."""
         steps = frame["step"].n_unique()
-        values = frame["prediction"].to_numpy().reshape(-1, steps, self.num_targets)
+        values = frame[column].to_numpy().reshape(-1, steps, self.num_targets)
         if len(values) != self.num_series:
             raise InputError(
                 f"{self.num_series - len(values)} of {self.num_series} series are shorter than the window and have no forecast. "
