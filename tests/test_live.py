@@ -57,6 +57,41 @@ def test_a_carried_state_gives_the_forecast_of_the_whole_window(predictor):
     assert not network.training
 
 
+def test_a_gap_right_after_the_history_is_filled_from_it(predictor):
+    data = gappy()
+    assert data["load"][20] is None  # the first row that comes
+    live = predictor.live(data.head(20))
+    live.update(data.row(20, named=True))
+    np.testing.assert_allclose(live.forecast(), predictor.live(data.head(21)).forecast(), rtol=1e-5, atol=1e-6)
+
+
+def test_only_the_end_of_a_history_may_be_read_and_the_rest_fills_its_gaps(predictor):
+    data = gappy()
+    assert data["load"][20] is None  # the first row of the last window
+    short = predictor.live(data.head(32), steps=12)
+    np.testing.assert_allclose(
+        short.forecast(), predictor.predict(data.head(32)).frame["prediction"].to_numpy().reshape(5, 2), rtol=1e-5, atol=1e-6
+    )
+    assert (short.forecast() != predictor.live(data.head(32)).forecast()).any()
+
+
+@pytest.mark.parametrize("options", [{}, {"normalise": "last"}], ids=str)
+def test_a_saved_state_goes_on_as_the_first_one_does(options, tmp_path):
+    data = gappy()
+    predictor = gatework.load(trained(data, QUICK.model_copy(update=options), tmp_path / "run"))
+    live, other = predictor.live(data.head(30)), predictor.live(data.tail(40))
+    for number in range(30, 38):
+        live.update(data.row(number, named=True))
+    saved = live.state()
+    forecast = live.forecast()
+    live.update(data.row(38, named=True))
+    other.restore(saved)
+    np.testing.assert_array_equal(other.forecast(), forecast)
+    other.update(data.row(38, named=True))
+    np.testing.assert_array_equal(other.forecast(), live.forecast())
+    assert other.time == live.time
+
+
 def forecast_from(predictor, data: pl.DataFrame, window: int) -> np.ndarray:
     """The forecast from the end of the data, from a window of another length."""
     plan = predictor.trained.plan

@@ -100,6 +100,12 @@ class RowEncoder:
         self.inputs = tuple(encoder.field.name for encoder in self.observed)
         self.known = tuple(encoder.field.name for encoder in self.planned)
 
+    def remember(self, row: Mapping[str, Value]) -> None:
+        """What was last observed of each column before the first row, which fills a gap there; None: nothing was."""
+        for encoder in (*self.observed, *self.planned):
+            number = encoder.number(row.get(encoder.field.name))
+            encoder.last = encoder.last if math.isnan(number) else number
+
     def encode_observed(self, row: Mapping[str, Value]) -> list[float]:
         """The numbers of the observed columns. Raises DataError when a column is not there; give None for a missing value."""
         numbers: list[float] = []

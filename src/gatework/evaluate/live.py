@@ -6,6 +6,7 @@ a forecast then costs microseconds. Other networks put each window on its own le
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -24,6 +25,21 @@ from gatework.tasks.forecasters.quick import QuickHead, can_be_quick
 Float32Array = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class LiveState:
+    """Where a live forecast stands.
+
+    rows: the last ones that are kept. layers: the states of each layer by name, (1, hidden_size); output: of the last layer;
+    both empty where the state is not carried. last: of each column what fills a gap. time: the stamp of the last row.
+    """
+
+    rows: Float32Array
+    layers: list[dict[str, Float32Array]]
+    output: Float32Array
+    last: tuple[float, ...]
+    time: datetime | None
+
+
 class LiveForecast:
     """One series of a trained forecast, followed row by row. Made by `Predictor.live`.
 
@@ -31,8 +47,11 @@ class LiveForecast:
     columns: what a row must hold. time: the stamp of the last row, None where the data has no clock.
     """
 
-    def __init__(self, trained: TrainedModel, prepared: Prepared):
-        """prepared: the history of one series, at least a window long. Raises ConfigError for a clock without a fixed step."""
+    def __init__(self, trained: TrainedModel, prepared: Prepared, steps: int | None = None):
+        """prepared: the history of one series, at least a window long. steps: of its end that are read; None: all of them.
+
+        Raises ConfigError for a clock without a fixed step.
+        """
         plan, network = trained.plan, trained.network
         if isinstance(network, Ensemble):
             raise ConfigError(
@@ -49,6 +68,7 @@ class LiveForecast:
         self.time, self.step = clock_of(prepared, plan.window)
         features = np.concatenate([prepared.inputs, prepared.future], axis=1)
         rows = np.concatenate([features, np.repeat(prepared.static, len(features), axis=0)], axis=1)
+        rows = rows if steps is None else rows[-max(steps, plan.window) :]
         self.carries_state = can_be_quick(plan.model, network.head)
         fitted = {field.name: field.scale for field in record.fields if field.role == "target"}
         scales = [fitted[name] for name in record.targets]
@@ -121,6 +141,27 @@ class LiveForecast:
         for number, scale in self._logs:
             values[:, number] = scale.inverse(scaled[:, number])
         return values
+
+    def state(self) -> LiveState:
+        """What was read so far, in arrays."""
+        layers: list[dict[str, Float32Array]] = []
+        output = np.zeros(0, dtype=np.float32)
+        if self.carries_state:
+            layers = [{name: states.numpy() for name, states in layer.items()} for layer in self._stream.state()]
+            output = self._state_array.copy()
+        encoders = (*self.encoder.observed, *self.encoder.planned)
+        return LiveState(self._rows.all().copy(), layers, output, tuple(encoder.last for encoder in encoders), self.time)
+
+    def restore(self, state: LiveState) -> None:
+        """Go on from what another live forecast of the same model has read."""
+        for row in state.rows:
+            self._rows.add(row)
+        if self.carries_state:
+            self._stream.restore([{name: torch.from_numpy(own) for name, own in layer.items()} for layer in state.layers])
+            self._state_array[:] = state.output
+        for encoder, last in zip((*self.encoder.observed, *self.encoder.planned), state.last, strict=True):
+            encoder.last = last
+        self.time, self._ahead_from = state.time, None
 
     def _advance(self, time: datetime | None) -> None:
         if self.time is None or self.step is None:

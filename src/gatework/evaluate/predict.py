@@ -160,10 +160,11 @@ class Predictor:
             )
         return wanted
 
-    def live(self, history: Source, labels: Source | None = None) -> LiveForecast:
+    def live(self, history: Source, labels: Source | None = None, steps: int | None = None) -> LiveForecast:
         """A forecast of one series that is kept up to date row by row: `update(row)`, `forecast()`.
 
-        history: rows of one series as for `predict`, at least a window of them.
+        history: rows of one series as for `predict`, at least a window of them. steps: so many of its last rows are read, those
+        before only fill gaps; None: all of them.
         Raises ConfigError for another task or several series; DataError as `predict` does.
         """
         plan = self.trained.plan
@@ -177,7 +178,9 @@ class Predictor:
                 f"live() follows one series; the history has {table.sequences.height}. "
                 f"Give the rows of one, and make one live forecast for each series."
             )
-        return LiveForecast(self.trained, self.trained.preparation.apply(table, Split.all_test(table)))
+        live = LiveForecast(self.trained, self.trained.preparation.apply(table, Split.all_test(table)), steps)
+        live.encoder.remember(table.steps.select(pl.all().forward_fill()).row(-1, named=True))
+        return live
 
     def stream(self, static: Mapping[str, Value] | None = None) -> LiveSteps:
         """An answer to each row of one series as it comes: `update(row)`, from the first row on.
