@@ -12,10 +12,12 @@ from sklearn.metrics import r2_score
 from gatework.data.series import has_clock, table_rows
 from gatework.data.split import PARTS, Split
 from gatework.data.table import Table
-from gatework.errors import InputError
+from gatework.errors import ConfigError, InputError
 from gatework.estimators.arrays import allows_gaps
 from gatework.estimators.base import SequenceEstimator
+from gatework.estimators.following import Following, moved
 from gatework.estimators.history import History, history_of
+from gatework.evaluate import Predictor
 from gatework.model import TrainedModel
 from gatework.runs import Plan, SplitRecord
 from gatework.tasks.conformal import MEMORY
@@ -76,6 +78,8 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         split = last_validates(table, plan, request)
         self.train(plan, divide(plan, table, split, parts=("train", "validation")), plan.data)
         self.horizon_ = plan.horizon
+        self._following: Following | None = None
+        self.carries_state_: bool | None = None
         self._history = history.numbered().end(self._kept_steps(plan))
         return self
 
@@ -89,6 +93,9 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         polars frame with a row for each series, step and target.
         """
         predictor = self.predictor()
+        carried = self._carried_forecast(X, y, horizon)
+        if carried is not None:
+            return self._history.formed(carried)
         history = self._history_given(X, y)
         frame = predictor.predict(history.frame, horizon=horizon).frame
         return frame if history.is_frame else history.shaped(frame)
@@ -109,11 +116,28 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         frame = predictor.predict(history.frame, horizon=horizon).frame
         if history.is_frame:
             return frame.select(name for name in frame.columns if name in sides or not name.startswith(("low ", "high ")))
-        lower, upper = (
-            history.shaped(frame.with_columns(pl.col(name).fill_null(end)), name)
+        ends = [
+            history.array(frame.with_columns(pl.col(name).fill_null(end)), name)
             for name, end in zip(sides, (-np.inf, np.inf), strict=True)
-        )
+        ]
+        carried = self._carried_forecast(X, y, horizon)
+        if carried is not None:
+            read = history.array(frame, "prediction")
+            ends = [moved(predictor.trained, end, read, carried) for end in ends]
+        lower, upper = (history.formed(end) for end in ends)
         return lower, upper
+
+    def _carried_forecast(self, X: object, y: object, horizon: int | None) -> FloatArray | None:
+        """(num_series, horizon, num_targets) after update; None where the history is read instead."""
+        predictor, own = self.predictor(), self._history
+        ahead = predictor.trained.plan.horizon
+        is_own = y is None and (X is None or own.num_covariates > 0)
+        if self._following is None or not is_own or horizon not in (None, ahead):
+            return None
+        known = own.known_rows(X)
+        if len(known) != (ahead if own.known_names else 0):
+            return None  # reading the history says what is missing
+        return np.stack([live.forecast(known) for live in self._following.lives(predictor, own)])
 
     def _history_given(self, X: object, y: object) -> History:
         """What is forecast from: see predict."""
@@ -127,12 +151,45 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         return history
 
     def update(self, X: object, y: object = None) -> Self:
-        """Further steps of the series, in the form of fit: the next forecast begins after them. Nothing is trained."""
-        self.predictor()
+        """Further steps of the series, in the form of fit: the next forecast begins after them. Nothing is trained.
+
+        The first update reads the last window; from then on each step is read once, as it comes, and predict and predict_interval
+        without a history of their own go on from there. `carries_state_` says how:
+
+        True: the state of the network is carried. The forecast is that of one window, which was the last one of fit and has grown
+            since; of the last window alone, as predict(X) reads it, it differs by what the network remembers from before.
+        False: the network does not read every step by itself on one scale (`normalise`, `segment`, `channels`, `decoder` or
+            `output` of its own). The last window is kept and read for each forecast, with the numbers of predict(X).
+        None: nothing is followed, and the end of the history is read again: for data frames, whose forecasts have time stamps
+            and ranges; for models that read how long ago something was (gaps with `missing="decay"`, cells such as t_lstm); and
+            while a series is shorter than the window.
+
+        Another horizon than that of fit is always read from the history.
+        """
+        predictor = self.predictor()
         more = history_of(X, y, self.options, allows_gaps(self.options))
         self._history.check_like(more, type(self).__name__)
-        self._history = self._history.followed_by(more).end(self._kept_steps(self.predictor().trained.plan))
+        if not more.is_frame:
+            self._history.check_same_series(more)
+            self._follow(predictor, more)
+        self._history = self._history.followed_by(more).end(self._kept_steps(predictor.trained.plan))
         return self
+
+    def _follow(self, predictor: Predictor, more: History) -> None:
+        """Reads further steps; the last window before them where these are the first ones."""
+        own: History = self._history
+        if self._following is None and all(len(frame) >= predictor.trained.plan.window for frame in own.apart()):
+            try:
+                self._following = Following(predictor, own)
+            except ConfigError:
+                return  # a model that is not followed: predict reads the history again
+        if self._following is None:
+            return
+        lives = self._following.lives(predictor, own)
+        self.carries_state_ = lives[0].carries_state
+        for live, frame in zip(lives, more.apart(), strict=True):
+            for row in frame.iter_rows(named=True):
+                live.update(row)
 
     @staticmethod
     def _kept_steps(plan: Plan) -> int:

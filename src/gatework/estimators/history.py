@@ -78,8 +78,7 @@ class History:
                 f"X has {values.shape[1]} features, but the covariates of fit were {self.num_covariates}. "
                 f"Expected one column for each. Give (horizon, {self.num_covariates})."
             )
-        known = [name for name in (f"x{number}" for number in range(self.num_covariates)) if name in self.known]
-        columns = {name: values[:, int(name[1:])] for name in known}
+        columns = {name: values[:, int(name[1:])] for name in self.known_names}
         return replace(self, frame=pl.concat([self.frame, pl.DataFrame(columns)], how="diagonal_relaxed")).numbered()
 
     def check_like(self, other: "History", who: str) -> None:
@@ -91,17 +90,52 @@ class History:
                 f"{self.num_targets} targets and {self.num_covariates} covariates, as in fit. Give a history with those columns."
             )
 
+    def check_same_series(self, more: "History") -> None:
+        """InputError when further steps are those of another number of series."""
+        if more.num_series != self.num_series or more.is_several != self.is_several:
+            form = f"a list of {self.num_series} arrays" if self.is_several else "one series, no list"
+            raise InputError(
+                f"X has {more.num_series} series{' in a list' if more.is_several else ''}, and fit had {self.num_series}. "
+                f"Expected further steps of each, in the same order: {form}. Give an empty array for a series without any."
+            )
+
+    def apart(self) -> list[pl.DataFrame]:
+        """The rows of each series, none where it has none."""
+        if not self.is_several:
+            return [self.frame]
+        parts = self.frame.partition_by(SERIES, as_dict=True)
+        return [parts.get((number,), self.frame.head(0)) for number in range(self.num_series)]
+
+    @property
+    def known_names(self) -> list[str]:
+        """The covariates that are known in advance."""
+        return [name for name in (f"x{number}" for number in range(self.num_covariates)) if name in self.known]
+
+    def known_rows(self, X: object) -> list[dict[str, float]]:
+        """What X says of them, one dict for each step; no step where there are none."""
+        if X is None or not self.known_names:
+            return []
+        return [{name: float(row[int(name[1:])]) for name in self.known_names} for row in from_several([X]).values]
+
     def shaped(self, frame: pl.DataFrame, column: str = "prediction") -> FloatArray:
         """A column of predicted rows as an array in the form of the history."""
+        return self.formed(self.array(frame, column))
+
+    def formed(self, values: FloatArray) -> FloatArray:
+        """(num_series, steps, num_targets) in the form of the history."""
+        values = values[..., 0] if self.is_flat else values
+        return values if self.is_several else values[0]
+
+    def array(self, frame: pl.DataFrame, column: str) -> FloatArray:
+        """(num_series, steps, num_targets) a column of predicted rows."""
         steps = frame["step"].n_unique()
-        values = frame[column].to_numpy().reshape(-1, steps, self.num_targets)
+        values: FloatArray = frame[column].to_numpy().reshape(-1, steps, self.num_targets)
         if len(values) != self.num_series:
             raise InputError(
                 f"{self.num_series - len(values)} of {self.num_series} series are shorter than the window and have no forecast. "
                 f"Expected longer ones. Leave the short ones out, or fit with a smaller window."
             )
-        values = values[..., 0] if self.is_flat else values
-        return values if self.is_several else values[0]
+        return values
 
 
 def history_of(X: object, y: object, options: Request | None, allow_gaps: bool) -> History:
