@@ -29,8 +29,8 @@ ENDS = (8640, 11520, 14400)
 COLUMNS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
 REQUEST = Request(
     target=COLUMNS, time="step", split_column="part", window=720, segment=48, normalise="last", decoder="position",
-    channels="apart", linear_steps=0, loss="mae", hidden_size=128, dropout=0.3, epochs=8, patience=8, batch_size=32, learning_rate=1e-3,
-    weight_decay=0.0,
+    channels="apart", linear_steps=0, loss="mae", hidden_size=128, dropout=0.3, epochs=8, patience=8, batch_size=32,
+    learning_rate=1e-3, weight_decay=0.0,
 )  # fmt: skip
 
 
