@@ -53,6 +53,23 @@ def test_the_ranges_of_a_trained_model_hold_the_share_that_they_promise(run):
     assert noise * 0.9 < found.intervals[0].width < noise * 1.5
 
 
+@pytest.mark.parametrize("method", ["split", "adaptive"])
+def test_a_skewed_target_misses_as_often_below_as_above(method, place):
+    skewed = waves(5000).with_columns(pl.Series("load", 20 + 5 * np.random.default_rng(0).lognormal(size=5000)))
+    wanted = WANTED.model_copy(update={"epochs": 1, "calibrate": method})
+    folder = trained(skewed, wanted, place / f"skewed-{method}")
+    evaluate_run(folder, skewed)
+    rows = pl.read_parquet(folder.file("predictions.parquet"))
+    for name, half in (("80 %", 0.1), ("95 %", 0.025)):
+        below = (rows["truth"] < rows[f"low {name}"]).mean()
+        above = (rows["truth"] > rows[f"high {name}"]).mean()
+        assert (below, above) == pytest.approx((half, half), abs=0.02)
+        assert below + above == pytest.approx(2 * half, abs=0.03)
+    sides = [(rows["prediction"] - rows["low 95 %"]).mean(), (rows["high 95 %"] - rows["prediction"]).mean()]
+    # of the noise itself: 5 (1 - exp(-1.96)) below its median and 5 (exp(1.96) - 1) above
+    assert sides == pytest.approx([4.3, 30.5], rel=0.25)
+
+
 def test_nothing_after_the_validation_part_changes_a_range(place):
     frame = waves(300)
     changed = frame.with_columns(pl.when(pl.int_range(300) >= 250).then(pl.col("load") * 9).otherwise("load").alias("load"))
@@ -198,8 +215,8 @@ def test_intervals_are_named_in_the_table_and_without_calibration_a_number_has_n
 def test_too_few_windows_leave_a_range_without_a_bound(place):
     folder = trained(waves(90), QUICK.model_copy(update={"epochs": 1, "intervals": (0.5, 0.99)}), place / "few")
     record = folder.read("conformal.json", Conformal)
-    assert record.shift[1] == ((None, None, None),)
-    assert "99 windows" in record.notes[0]
+    assert record.shift[1] == (((None, None, None),),) * 2  # below and above
+    assert "199 windows" in record.notes[0]
     frame = load(folder).predict(waves(90)).frame
     assert frame["low 99 %"].null_count() == 3
     assert frame["low 50 %"].null_count() == 0

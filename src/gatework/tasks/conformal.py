@@ -1,11 +1,15 @@
 """Conformal calibration: ranges whose share of hits is measured on past errors instead of believed.
 
 A score says by how far a truth lies outside a range (below 0: by how far inside). The range is then widened, or narrowed, by the
-score that the wanted share of past truths did not exceed: absolute errors where the forecast is a single number, conformalized
-quantile regression (Romano, Patterson and Candès 2019) where it has quantiles of its own. Each step ahead and each target by
+score that the wanted share of past truths did not exceed: conformalized quantile regression (Romano, Patterson and Candès 2019,
+theorem 1) where the forecast has quantiles of its own, which know which side is the longer one. A single number does not: its
+errors are signed, and each end has a score and half of the misses to itself (theorem 2 there). Each step ahead and each target by
 itself. If past and coming errors are exchangeable, a range of level 1 − α then holds the truth with a probability of at least
 1 − α, whatever the model; errors that drift are not, and `adapt` follows them (Gibbs and Candès, "Adaptive conformal inference
-under distribution shift", 2021). Pure NumPy; every number on one axis of scores, in the units of the forecast.
+under distribution shift", 2021).
+
+Pure NumPy, in the units of the forecast. The last axis of scores is `sides`: of length 1 where both ends move by the same, of
+length 2 (below, above) where each has its own.
 """
 
 from dataclasses import dataclass, replace
@@ -49,12 +53,31 @@ def quantile_levels(intervals: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def conformity_scores(truth: Array, ends: Array) -> Array:
-    """How far each truth lies outside its ranges; below 0 inside. NaN where the truth is.
+    """How far each truth lies outside its ranges, on whichever side; below 0 inside. NaN where the truth is.
 
-    truth: (...,). ends: (..., intervals, 2). Returns (..., intervals).
+    truth: (...,). ends: (..., intervals, 2). Returns (..., intervals, 1).
     """
-    scores: Array = np.maximum(ends[..., 0] - truth[..., None], truth[..., None] - ends[..., 1])
-    return scores
+    low, high = np.moveaxis(signed_scores(truth, ends), -1, 0)
+    either: Array = np.maximum(low, high)
+    return either[..., None]
+
+
+def signed_scores(truth: Array, ends: Array) -> Array:
+    """How far each truth lies below the lower and above the upper end; below 0 on the other side of it. NaN where the truth is.
+
+    truth: (...,). ends: (..., intervals, 2). Returns (..., intervals, 2).
+    """
+    low, high = ends[..., 0] - truth[..., None], truth[..., None] - ends[..., 1]
+    return np.stack([low, high], axis=-1)
+
+
+def wanted_misses(intervals: tuple[float, ...], sides: int) -> Array:
+    """(intervals, sides) the share of truths that may lie outside: all of it, or half of it on each side.
+
+    >>> wanted_misses((0.8, 0.95), 2).tolist()
+    [[0.1, 0.1], [0.025, 0.025]]
+    """
+    return np.array([[round((1.0 - share) / sides, 10)] * sides for share in intervals])
 
 
 def conformal_quantile(scores: Array, shares: Array) -> Array:
@@ -75,10 +98,10 @@ def widened(ends: Array, middle: Array, shift: Array) -> Array:
     """Ranges moved outwards by `shift` (inwards where it is negative), nested and around the middle.
 
     ends: (..., intervals, 2), the narrowest interval first. middle: (...,), the median. shift: broadcast against
-    (..., intervals). An interval never ends inside a narrower one or beyond the median: this only ever widens it.
+    (..., intervals, sides). An interval never ends inside a narrower one or beyond the median: this only ever widens it.
     """
-    low = np.minimum(ends[..., 0] - shift, middle[..., None])
-    high = np.maximum(ends[..., 1] + shift, middle[..., None])
+    low = np.minimum(ends[..., 0] - shift[..., 0], middle[..., None])
+    high = np.maximum(ends[..., 1] + shift[..., -1], middle[..., None])
     return np.stack([np.minimum.accumulate(low, axis=-1), np.maximum.accumulate(high, axis=-1)], axis=-1)
 
 
@@ -86,9 +109,9 @@ def widened(ends: Array, middle: Array, shift: Array) -> Array:
 class Adaptive:
     """Where adaptive conformal inference stands.
 
-    scores: (MEMORY at most, horizon, num_targets, intervals), the latest known, NaN where a place is empty. place: (horizon,)
-    where the next score of each step goes. misses: (horizon, num_targets, intervals) the share α that is aimed at now, each
-    near `wanted` (intervals,).
+    scores: (MEMORY at most, horizon, num_targets, intervals, sides), the latest known, NaN where a place is empty. place:
+    (horizon,) where the next score of each step goes. misses: (horizon, num_targets, intervals, sides) the share α that is aimed
+    at now, each near `wanted` (intervals, sides).
     """
 
     scores: Array
@@ -98,8 +121,8 @@ class Adaptive:
 
     @classmethod
     def begin(cls, scores: Array, intervals: tuple[float, ...]) -> "Adaptive":
-        """From the scores (n, horizon, num_targets, intervals) of the validation part, in the order of time."""
-        wanted = 1.0 - np.array(intervals)
+        """From the scores (n, horizon, num_targets, intervals, sides) of the validation part, in the order of time."""
+        wanted = wanted_misses(intervals, scores.shape[-1])
         horizon = scores.shape[1]
         return cls(
             scores=scores[-MEMORY:].copy(),
@@ -109,7 +132,7 @@ class Adaptive:
         )
 
     def shift(self) -> Array:
-        """(horizon, num_targets, intervals) by how much to widen now.
+        """(horizon, num_targets, intervals, sides) by how much to widen now.
 
         Where the rank lies beyond what is remembered, the largest score: the paper's range would have no end there.
         """
@@ -122,8 +145,8 @@ class Adaptive:
     def after(self, step: IntArray, scores: Array, missed: Array) -> "Adaptive":
         """The state after some truths became known, in the order of time.
 
-        step: (m,) how many steps ahead each was forecast, from 0. scores, missed: (m, num_targets, intervals), NaN where
-        unknown; missed: 1 where the range that was given did not hold the truth, else 0.
+        step: (m,) how many steps ahead each was forecast, from 0. scores, missed: (m, num_targets, intervals, sides), NaN where
+        unknown; missed: 1 where the end that was given did not hold the truth, else 0.
         """
         if not len(step):
             return self
@@ -145,9 +168,9 @@ class Adaptive:
 def adapt(state: Adaptive, scores: Array, clock: IntArray) -> tuple[Array, Adaptive]:
     """By how much each range is widened, from what was known when its forecast was made.
 
-    scores: (n, horizon, num_targets, intervals) of the forecasts to come, before widening; NaN where the truth is unknown.
-    clock: (n,) when each forecast begins, in steps: its truth of step h (from 0) is known to forecasts of clock + h + 1 and
-    later. Returns (n, horizon, num_targets, intervals), and the state after the last forecast was made.
+    scores: (n, horizon, num_targets, intervals, sides) of the forecasts to come, before widening; NaN where the truth is
+    unknown. clock: (n,) when each forecast begins, in steps: its truth of step h (from 0) is known to forecasts of clock + h + 1
+    and later. Returns the same shape, and the state after the last forecast was made.
     """
     horizon = scores.shape[1]
     window, step = (axis.ravel() for axis in np.meshgrid(np.arange(len(clock)), np.arange(horizon), indexing="ij"))

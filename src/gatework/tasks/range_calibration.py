@@ -1,6 +1,7 @@
 """What the validation part says about the errors of a forecast, and the ranges that follow from it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,8 @@ from gatework.tasks.conformal import (
     conformity_scores,
     ends_of,
     quantile_levels,
+    signed_scores,
+    wanted_misses,
     widened,
 )
 from gatework.tasks.outputs import Distribution, Output
@@ -37,7 +40,8 @@ MOST_ERRORS = 250
 class RangeCalibration:
     """The corrections, and the errors that they were learned from.
 
-    scores: (m, horizon, num_targets, intervals), the latest in the order of time; only kept for the adaptive method, else empty.
+    scores: (m, horizon, num_targets, intervals, sides), the latest in the order of time; only kept for the adaptive method, else
+    empty.
     errors: (k, horizon, num_targets), past forecasts without a gap, for `path_errors`: differences on the model's scale where
     the forecast is a single number (in deviations of the window where `record.is_scaled`), else the probability that it gave to
     at most the truth.
@@ -49,9 +53,9 @@ class RangeCalibration:
 
     @property
     def shift(self) -> Array:
-        """(horizon, num_targets, intervals), inf where there is no bound; a shorter forecast takes the first steps."""
+        """(horizon, num_targets, intervals, sides), inf where there is no bound; a shorter forecast takes the first steps."""
         rows = np.array(self.record.shift, dtype=np.float64)
-        return np.where(np.isnan(rows), np.inf, rows).transpose(2, 1, 0)
+        return np.where(np.isnan(rows), np.inf, rows).transpose(3, 2, 0, 1)
 
     def adaptive(self) -> Adaptive:
         """Where the adaptive method begins."""
@@ -70,7 +74,7 @@ class RangeCalibration:
     def adapted(self, output: Output, numbers: Array, scale: Array, truth: Array, clock: IntArray) -> tuple[Array, Adaptive]:
         """The corrections that were known when each forecast was made, and where they stand afterwards; see `adapt`."""
         ends, _ = self._own(output, numbers)
-        return adapt(self.adaptive(), conformity_scores(truth, ends) / self._factor(scale), clock)
+        return adapt(self.adaptive(), scores_of(output, truth, ends) / self._factor(scale), clock)
 
     def paths(self, output: Output, numbers: Array, scale: Array, num_paths: int, generator: np.random.Generator) -> Array:
         """(n, num_paths, horizon, num_targets) courses of the future on the model's scale, each window's by itself.
@@ -96,7 +100,7 @@ class RangeCalibration:
         return ends_of(own_quantiles(output, numbers, levels), levels, self.record.intervals), output.point(numbers)
 
     def _factor(self, scale: Array) -> Array | float:
-        return scale[:, None, :, None] if self.record.is_scaled else 1.0
+        return scale[:, None, :, None, None] if self.record.is_scaled else 1.0
 
 
 def fit_range_calibration(
@@ -119,25 +123,34 @@ def fit_range_calibration(
     levels = quantile_levels(intervals)
     ends = ends_of(own_quantiles(output, numbers, levels), levels, intervals)
     scale = deviations(samples, targets)
-    factor = scale[:, None, :, None] if is_scaled else 1.0
-    scores = (conformity_scores(truth, ends) / factor)[order]
-    shift = conformal_quantile(scores, np.array(intervals)) if method != "none" else np.zeros(scores.shape[1:])
-    bounded = [
-        [[float(value) if np.isfinite(value) else None for value in steps] for steps in targets]
-        for targets in shift.transpose(2, 1, 0)
-    ]
-    rows = samples.origin + samples.horizon - 1
+    factor = scale[:, None, :, None, None] if is_scaled else 1.0
+    scores = (scores_of(output, truth, ends) / factor)[order]
+    misses = wanted_misses(intervals, scores.shape[-1])
+    shift = conformal_quantile(scores, 1.0 - misses) if method != "none" else np.zeros(scores.shape[1:])
+    rows = shift.transpose(2, 3, 1, 0)
     record = Conformal(
         method=method,
         intervals=intervals,
-        shift=bounded,  # type: ignore[arg-type]
+        shift=as_lists(rows),
         is_scaled=is_scaled,
         num_windows=len(truth),
-        until=last_stamp(samples, rows),
-        notes=too_few_note(len(truth), shift, intervals),
+        until=last_stamp(samples, samples.origin + samples.horizon - 1),
+        notes=too_few_note(len(truth), shift, misses),
     )
     kept = scores[-MEMORY:] if method == "adaptive" else scores[:0]
     return RangeCalibration(record, kept, past_errors(output, numbers[order], truth[order], scale[order] if is_scaled else None))
+
+
+def as_lists(values: Array) -> Any:
+    """An array of any depth as lists, None where it is not finite."""
+    if values.ndim:
+        return [as_lists(row) for row in values]
+    return float(values) if np.isfinite(values) else None
+
+
+def scores_of(output: Output, truth: Array, ends: Array) -> Array:
+    """(..., intervals, sides): one score for both ends where the network gives them, else one for each."""
+    return conformity_scores(truth, ends) if isinstance(output, Distribution) else signed_scores(truth, ends)
 
 
 def last_stamp(samples: ForecastSamples, rows: IntArray) -> str:
@@ -146,13 +159,14 @@ def last_stamp(samples: ForecastSamples, rows: IntArray) -> str:
     return str(times.cast(pl.String).max() if times.dtype.is_temporal() else times.max())
 
 
-def too_few_note(number: int, shift: Array, intervals: tuple[float, ...]) -> tuple[str, ...]:
-    """A sentence on ranges that have no end."""
+def too_few_note(number: int, shift: Array, misses: Array) -> tuple[str, ...]:
+    """A sentence on ranges that have no end. misses: see `wanted_misses`."""
     if np.isfinite(shift).all():
         return ()
-    needed = int(np.ceil(round(max(intervals) / (1.0 - max(intervals)), 9)))
+    least, widest = float(misses.min()), 1.0 - misses.sum(axis=1).min()
+    needed = int(np.ceil(round((1.0 - least) / least, 9)))
     note = (
-        f"The validation part has {number} windows; some ranges have no bound, since a range of {max(intervals):g} needs the "
+        f"The validation part has {number} windows; some ranges have no bound, since a range of {widest:g} needs the "
         f"errors of {needed} windows at every step."
     )
     return (note,)
