@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 from gatework.cli import show
 from gatework.report.numbers import column_decimals, fixed
+from gatework.report.sections.ranges import by_step, share_text
 
 if TYPE_CHECKING:
-    from gatework.runs import IntervalScores, UncertaintyScores
+    from gatework.runs import UncertaintyScores
 
 CALIBRATED = {
     "split": "widened by the errors on the validation part",
@@ -23,7 +24,7 @@ def show_ranges(uncertainty: "UncertaintyScores") -> None:
     widths = number_column([one.width for one in uncertainty.intervals])
     scores = number_column([one.score for one in uncertainty.intervals])
     rows = [
-        [f"{100 * one.level:g} %{f' of {one.target}' if several else ''}", share_text(one.coverage), step_text(one), width, score]
+        [f"{100 * one.level:g} %{f' of {one.target}' if several else ''}", share_text(one.coverage), by_step(one), width, score]
         for one, width, score in zip(uncertainty.intervals, widths, scores, strict=True)
     ]
     show.table(header, rows)
@@ -33,17 +34,6 @@ def show_ranges(uncertainty: "UncertaintyScores") -> None:
     )
     for note in uncertainty.notes:
         show.paragraph(note)
-
-
-def share_text(share: float | None) -> str:
-    """A share as a percentage."""
-    return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def step_text(one: "IntervalScores") -> str:
-    """The lowest and the highest coverage over the steps ahead."""
-    known = [share for share in one.coverage_by_step if share is not None]
-    return f"{share_text(min(known))} to {share_text(max(known))}" if known else "–"
 
 
 def number_column(values: list[float | None]) -> list[str]:

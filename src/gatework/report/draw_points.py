@@ -62,12 +62,13 @@ def draw_curves(canvas: "Figure", figure: CurvesFigure, looks: Looks) -> None:
     for x, y, label in figure.points:
         axes.plot([x], [y], marker="o", markersize=7, color=LIGHT["ink"], markerfacecolor=LIGHT["paper"], markeredgewidth=1.6)
         is_right = x > 0.55
+        is_above = y <= 0.5 or (is_right and figure.has_diagonal)  # a rising curve comes from the lower left
         axes.annotate(
             fit_label(label),
             (x, y),
             ha="right" if is_right else "left",
-            va="top" if y > 0.5 else "bottom",
-            xytext=(-8 if is_right else 8, -5 if y > 0.5 else 5),
+            va="bottom" if is_above else "top",
+            xytext=(-8 if is_right else 8, 5 if is_above else -5),
             textcoords="offset points",
         )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

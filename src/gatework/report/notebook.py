@@ -16,6 +16,7 @@ from gatework.report.sections.verdict import score_table, title_text
 from gatework.report.style import RULES
 from gatework.report.svg import inline
 from gatework.runs import AnyFigure, Band, Evaluation, Line, LinesFigure, RunFolder, leaderboard
+from gatework.runs.figures import RANGE_RELIABILITY
 from gatework.runs.notebook import SHOWN_BY
 
 MOST_SERIES = 3
@@ -55,13 +56,16 @@ def picture(figure: AnyFigure, looks: Looks) -> Html:
 
 
 def evaluation_html(evaluation: Evaluation) -> str:
-    """The verdict, the table, and the first figures."""
+    """The verdict, the table, the first figures, and whether the ranges hold."""
     looks = Looks()
     for row in leaderboard(evaluation):
         if row.kind == "baseline":
             looks.baseline(row.name)
     sentences = [element("p", sentence) for sentence in evaluation.verdict]
-    figures = [picture(figure, looks) for figure in evaluation.figures[:MOST_FIGURES]]
+    chosen = [
+        figure for place, figure in enumerate(evaluation.figures) if place < MOST_FIGURES or figure.name == RANGE_RELIABILITY
+    ]
+    figures = [picture(figure, looks) for figure in chosen]
     return framed(*sentences, score_table(evaluation, looks, Unlinked()), *figures, *_notes(evaluation.notes))
 
 

@@ -57,7 +57,9 @@ class UncertaintyScores(Record):
 
     output: what the network gives (`point`, `quantiles`, a distribution). calibration: how its ranges were corrected.
     quantile_loss: per target, the mean over `quantile_levels` of twice the pinball loss, in the target's unit: an approximation
-    of the continuous ranked probability score. notes: what a reader must know about the ranges.
+    of the continuous ranked probability score. coverage: (nominal, observed), the shares of truths of the first target in ranges
+    of all shares: those that the network itself gives, or around single numbers those that follow from past errors.
+    notes: what a reader must know about the ranges.
     """
 
     output: str
@@ -65,6 +67,7 @@ class UncertaintyScores(Record):
     intervals: tuple[IntervalScores, ...]
     quantile_levels: tuple[float, ...]
     quantile_loss: dict[str, float | None]
+    coverage: tuple[tuple[float, float], ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -6,6 +6,11 @@ from pydantic import Field
 
 from gatework.runs.record import Record
 
+RANGE_RELIABILITY = "range-reliability"
+"""The name of the figure of observed against nominal coverage."""
+RANGE_FIGURES = (RANGE_RELIABILITY, "coverage-by-horizon", "width-by-horizon")
+"""The names of the figures of a forecast's ranges."""
+
 
 class Line(Record):
     """One line of a figure; None breaks it. style says what it is, not how it looks."""

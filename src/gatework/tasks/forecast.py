@@ -21,6 +21,7 @@ from gatework.tasks.forecasters import ForecastHead, WindowEntry, lane_sizes
 from gatework.tasks.metrics import Measured, seasonal_scale
 from gatework.tasks.outputs import Output, Point, PointLoss, make_output
 from gatework.tasks.range_calibration import RangeCalibration, deviations, fit_range_calibration, model_truth
+from gatework.tasks.range_reliability import Coverage
 from gatework.tasks.ranges import Ranges
 from gatework.tasks.task import Answer, Case, Samples, Sizes, Task
 
@@ -123,6 +124,14 @@ class Forecast(Task):
         found = calibration.ranges(self.output, numbers, scale, shift)
         return found if self.output.is_count else found.mapped(preparation.inverse_targets)
 
+    def coverage(self, output: np.ndarray, samples: Samples, calibration: RangeCalibration | None) -> Coverage:
+        assert isinstance(samples, ForecastSamples)
+        if calibration is None or output.shape[1] > self.horizon:
+            return ()
+        targets = self._targets(samples.prepared)
+        truth = model_truth(samples, targets)
+        return calibration.coverage(self.output, self._numbers(output), deviations(samples, targets), truth)
+
     def paths(
         self, output: np.ndarray, samples: ForecastSamples, preparation: Preparation, calibration: RangeCalibration, draw: Draw
     ) -> np.ndarray:
@@ -155,7 +164,7 @@ class Forecast(Task):
         return classical_answers(case)
 
     def figures(self, case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
-        return (*forecast_figures(case, answers), *judge_ranges.range_figures(case, answers[0]))
+        return (*forecast_figures(case, answers), *judge_ranges.range_figures(case, answers[0], self.asked))
 
     def predictions(self, prepared: Prepared, samples: Samples, values: np.ndarray) -> pl.DataFrame:
         assert isinstance(samples, ForecastSamples)

@@ -1,6 +1,7 @@
 """How the ranges of a forecast are judged: observed coverage, width and score per step ahead, and the figures of them."""
 
-from gatework.runs import Figure, Line, LinesFigure, RangePlan, UncertaintyScores
+from gatework.runs import Curve, CurvesFigure, Figure, IntervalScores, Line, LinesFigure, RangePlan, UncertaintyScores
+from gatework.runs.figures import RANGE_RELIABILITY
 from gatework.tasks.forecast_figures import label
 from gatework.tasks.judge_forecast import samples_of, truth_of
 from gatework.tasks.metrics import interval_scores, quantile_loss
@@ -25,11 +26,14 @@ def range_scores(case: Case, answer: Answer, asked: RangePlan) -> UncertaintySco
         intervals=tuple(record for records in scores for record in records),
         quantile_levels=ranges.levels,
         quantile_loss=quantile_loss(truth, ranges.values, ranges.levels, targets),
+        coverage=answer.coverage,
     )
 
 
-def range_figures(case: Case, answer: Answer) -> tuple[Figure, ...]:
-    """Observed coverage and mean width at each step ahead, of the first target; nothing without ranges."""
+def range_figures(case: Case, answer: Answer, asked: RangePlan) -> tuple[Figure, ...]:
+    """Observed against nominal coverage, and both it and the mean width at each step ahead, of the first target; nothing without
+    ranges.
+    """
     if answer.ranges is None:
         return ()
     truth = truth_of(samples_of(case)[1])[..., :1]
@@ -45,6 +49,7 @@ def range_figures(case: Case, answer: Answer) -> tuple[Figure, ...]:
     wanted = [Line(name=f"{percent(one.level)} wanted", style="truth", y=(100.0 * one.level,) * len(steps)) for one in found]
     widths = [Line(name=percent(one.level), style="prediction", y=one.width_by_step) for one in found]
     return (
+        reliability_figure(case, answer, asked, found),
         LinesFigure(
             name="coverage-by-horizon",
             title="How many truths the ranges hold",
@@ -63,6 +68,25 @@ def range_figures(case: Case, answer: Answer) -> tuple[Figure, ...]:
             x=steps,
             lines=tuple(widths),
         ),
+    )
+
+
+def reliability_figure(case: Case, answer: Answer, asked: RangePlan, found: list[IntervalScores]) -> CurvesFigure:
+    """The share of truths inside ranges of every share, beside the share that they should hold. found: of the ranges given."""
+    name = "from past errors" if asked.output == "point" else "as the network gives them"
+    x, y = (tuple(pair[side] for pair in answer.coverage) for side in (0, 1))
+    target = case.judged.prepared.target_names[0]
+    return CurvesFigure(
+        name=RANGE_RELIABILITY,
+        title="Do the ranges hold what they promise?",
+        caption=f"The share of truths of {target} inside ranges, against the share that these should hold: the curve for ranges "
+        f"of all shares, {name}; circles for those of this forecast. On the diagonal they are honest, below it too narrow, above "
+        "it too wide.",
+        x_label="share that should be inside",
+        y_label="share inside",
+        curves=(Curve(name=name, x=x, y=y),) if x else (),
+        points=tuple((one.level, one.coverage, percent(one.level)) for one in found if one.coverage is not None),
+        has_diagonal=True,
     )
 
 

@@ -25,6 +25,7 @@ from gatework.tasks.conformal import (
 )
 from gatework.tasks.outputs import Distribution, Output
 from gatework.tasks.paths import path_errors
+from gatework.tasks.range_reliability import Coverage, coverage_from_errors, own_coverage, probabilities
 from gatework.tasks.ranges import Ranges, from_ends, own_quantiles
 
 LEAST_DEVIATION = 0.05
@@ -94,6 +95,16 @@ class RangeCalibration:
             return inside
         moved: Array = output.point(numbers)[:, None] + drawn * (scale[:, None, None, :] if self.record.is_scaled else 1.0)
         return moved
+
+    def coverage(self, output: Output, numbers: Array, scale: Array, truth: Array) -> Coverage:
+        """How many truths of the first target central ranges of all shares hold: those that the network itself gives, or around
+        single numbers those that follow from past errors.
+        """
+        numbers, truth = numbers[:, :, 0], truth[:, :, 0]
+        if isinstance(output, Distribution):
+            return own_coverage(output, numbers, truth)
+        past = self.errors[:, : numbers.shape[1], 0]
+        return coverage_from_errors(past, (truth - output.point(numbers)) / (scale[:, :1] if self.record.is_scaled else 1.0))
 
     def _own(self, output: Output, numbers: Array) -> tuple[Array, Array]:
         levels = quantile_levels(self.record.intervals)
@@ -180,12 +191,7 @@ def past_errors(output: Output, numbers: Array, truth: Array, scale: Array | Non
     if not isinstance(output, Distribution):
         errors: Array = truth - output.point(numbers)
         return errors if scale is None else errors / scale[chosen][:, None]
-    upper = output.cdf(numbers, truth)
-    if not output.is_count:
-        return upper
-    # a count takes up a stretch of probability; where in it is chance, drawn with a fixed seed
-    lower = output.cdf(numbers, truth - 1.0)
-    return lower + (upper - lower) * np.random.default_rng(0).random(truth.shape)
+    return probabilities(output, numbers, truth)
 
 
 def model_truth(samples: ForecastSamples, targets: Array) -> Array:

@@ -20,6 +20,7 @@ from gatework.tasks.detectors.windows import DetectorWindows, JudgedSteps
 from gatework.tasks.metrics import Measured
 from gatework.tasks.outputs.output import masked_mean
 from gatework.tasks.range_calibration import RangeCalibration
+from gatework.tasks.range_reliability import Coverage
 from gatework.tasks.ranges import Ranges
 
 __all__ = ["Answer", "Case", "Entry", "Features", "Samples", "Sizes", "Task", "masked_mean"]
@@ -101,6 +102,7 @@ class Answer:
 
     answered: (n,) bool, the samples that it says something of; None: of all.
     decided: (n,) the class that a baseline decides for, where decisions were asked for; None: by the rule of the task.
+    ranges: those that were asked for. coverage: how many truths ranges of all shares hold; see `RangeCalibration.coverage`.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Answer:
     answered: np.ndarray | None = None
     decided: np.ndarray | None = None
     ranges: Ranges | None = None
+    coverage: Coverage = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,10 @@ class Task(ABC):
     ) -> Ranges | None:
         """Between which values the truth will lie, in the units of the data; None for a task without ranges."""
         return None
+
+    def coverage(self, output: np.ndarray, samples: Samples, calibration: RangeCalibration | None) -> Coverage:
+        """How many truths ranges of all shares hold; empty for a task without ranges."""
+        return ()
 
     def range_scores(self, case: Case, answer: Answer) -> UncertaintyScores | None:
         """How well an answer's ranges hold the truth; None without ranges."""

@@ -3,7 +3,9 @@
 from gatework.report.markup import Html, code, element, join
 from gatework.report.numbers import counted
 from gatework.report.section import Ingredients, paragraph
+from gatework.report.sections.ranges import write_ranges
 from gatework.report.sections.verdict import evaluate_command
+from gatework.runs.figures import RANGE_FIGURES
 
 
 def write_predictions(given: Ingredients) -> Html:
@@ -11,12 +13,13 @@ def write_predictions(given: Ingredients) -> Html:
     glossary, material = given.glossary, given.material
     if material.evaluation is None:
         return element("p", "Nothing to show before the model is evaluated: ", code(evaluate_command(material)))
-    forecasts = [picture for picture in given.pictures if picture.is_forecast]
-    others = [picture for picture in given.pictures if not picture.is_forecast]
+    pictures = [picture for picture in given.pictures if picture.name not in RANGE_FIGURES]
+    forecasts = [picture for picture in pictures if picture.is_forecast]
+    others = [picture for picture in pictures if not picture.is_forecast]
     parts = [picture.html(glossary) for picture in [*forecasts, *others]]
     if not parts:
         parts = [paragraph(glossary, "The evaluation wrote no figures.")]
-    return join([*parts, _preview(given)])
+    return join([*parts, write_ranges(given), _preview(given)])
 
 
 def _preview(given: Ingredients) -> Html:
