@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 
+from gatework.cli.results import readable
 from gatework.errors import ConfigError, DataError
 from gatework.evaluate import evaluate_run, load
 from gatework.runs import Conformal, RangePlan, RunFolder
@@ -221,6 +222,9 @@ def test_too_few_windows_leave_a_range_without_a_bound(place):
     assert frame["low 99 %"].null_count() == 3
     assert frame["low 50 %"].null_count() == 0
     json.loads(folder.read_text("conformal.json"))
+    written = readable(frame)
+    assert written["low 99 %"].to_list() == [None] * 3
+    assert written["low 50 %"].to_list() == pytest.approx(frame["low 50 %"].to_list(), rel=1e-6)
 
 
 def test_a_range_that_adapts_widens_when_the_latest_forecasts_were_wrong(place):

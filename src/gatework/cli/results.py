@@ -118,7 +118,10 @@ def readable(frame: "pl.DataFrame") -> "pl.DataFrame":
         for name, dtype in frame.schema.items()
         if dtype.is_float() and (name in ("prediction", "confidence") or name.startswith(("probability ", "low ", "high ")))
     ]
-    return frame.with_columns(pl.Series(name, [float(f"{value:.7g}") for value in frame[name]]) for name in names)
+    return frame.with_columns(
+        pl.Series(name, [None if value is None else float(f"{value:.7g}") for value in frame[name]], dtype=pl.Float64)
+        for name in names  # the end of a range without a bound is None
+    )
 
 
 def write_frame(frame: "pl.DataFrame", out: Path) -> None:
