@@ -265,7 +265,8 @@ class EnsembleRecord(Record):
 def save_ensemble(folder: RunFolder, members: Sequence[RunFolder]) -> None:
     """A run folder of trained runs of the same data and plan, which predicts the mean of their answers.
 
-    Each member keeps its own calibration; a threshold for decisions is the first member's.
+    Each member of a classification keeps its own calibration; a threshold for decisions is the first member's. The ranges of a
+    forecast are calibrated on the errors of the ensemble, by `save_calibration`, and not here.
     """
     names = [f"member-{number}" for number in range(1, len(members) + 1)]
     for name, member in zip(names, members, strict=True):
@@ -292,8 +293,8 @@ def load_ensemble(folder: RunFolder) -> tuple[TrainedModel, str]:
     first = loaded[0][0]
     network = Ensemble([model.network for model, _ in loaded if isinstance(model.network, SequenceModel)])
     sha256 = hashlib.sha256("".join(each for _, each in loaded).encode()).hexdigest()
-    task = mean_of_members([model.task for model, _ in loaded])
-    return TrainedModel(first.plan, task, first.preparation, network.eval()), sha256
+    task = mean_of_members([model.task for model, _ in loaded], first.preparation)
+    return TrainedModel(first.plan, task, first.preparation, network.eval(), load_calibration(folder)), sha256
 
 
 def save_trained(folder: RunFolder, network: SequenceModel, sizes: Sizes) -> None:

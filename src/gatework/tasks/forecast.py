@@ -114,7 +114,7 @@ class Forecast(Task):
         self, output: np.ndarray, samples: Samples, preparation: Preparation, calibration: RangeCalibration | None
     ) -> Ranges | None:
         assert isinstance(samples, ForecastSamples)
-        if calibration is None or output.shape[1] > self.horizon:  # beyond the trained horizon no error was ever measured
+        if calibration is None or samples.horizon > self.horizon:  # beyond the trained horizon no error was ever measured
             return None
         targets = self._targets(samples.prepared)
         numbers, scale, shift = self._numbers(output), deviations(samples, targets), None
@@ -126,7 +126,7 @@ class Forecast(Task):
 
     def coverage(self, output: np.ndarray, samples: Samples, calibration: RangeCalibration | None) -> Coverage:
         assert isinstance(samples, ForecastSamples)
-        if calibration is None or output.shape[1] > self.horizon:
+        if calibration is None or samples.horizon > self.horizon:
             return ()
         targets = self._targets(samples.prepared)
         truth = model_truth(samples, targets)

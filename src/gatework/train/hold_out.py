@@ -5,12 +5,12 @@ import numpy as np
 from gatework.data.dataset import Dataset
 from gatework.data.samples import ForecastSamples
 from gatework.errors import ConfigError
-from gatework.model import SequenceModel, network_outputs
+from gatework.model import Ensemble, SequenceModel, network_outputs
 from gatework.runs import Plan
 from gatework.tasks import planned_task
 from gatework.tasks.judge_forecast import forecast_clock
 from gatework.tasks.range_calibration import RangeCalibration
-from gatework.tasks.task import Samples
+from gatework.tasks.task import Samples, Task
 
 
 def validation_samples(plan: Plan, dataset: Dataset) -> tuple[Samples, Samples]:
@@ -35,9 +35,14 @@ def validation_samples(plan: Plan, dataset: Dataset) -> tuple[Samples, Samples]:
     return samples.only(choosing), samples.only(calibrating)
 
 
-def measure_errors(plan: Plan, dataset: Dataset, network: SequenceModel) -> RangeCalibration | None:
-    """What the errors of the trained network on these windows say about ranges; None where no ranges are asked for."""
+def measure_errors(
+    plan: Plan, dataset: Dataset, network: SequenceModel | Ensemble, task: Task | None = None
+) -> RangeCalibration | None:
+    """What the errors of the trained network on these windows say about ranges; None where no ranges are asked for.
+
+    task: of an ensemble; left out, the plan's.
+    """
     if plan.data.task != "forecast" or (plan.ranges.calibrate == "none" and plan.ranges.output == "point"):
         return None
     _, samples = validation_samples(plan, dataset)
-    return planned_task(plan).calibrate(network_outputs(network, samples), samples)
+    return (task or planned_task(plan)).calibrate(network_outputs(network, samples), samples)
