@@ -3,6 +3,10 @@
 A sum over the horizon (the energy of a day) is as uncertain as the errors of its steps hang together; drawing each step by itself
 makes sums far too certain. The errors of one past forecast at all its steps are one example of how they hang together: their
 ranks are carried over to new forecasts (Clark et al., "The Schaake shuffle", 2004; an empirical copula).
+
+Ancestral sampling, where each draw is fed back, needs a decoder that was trained on the true values of the steps before (Salinas
+et al., "DeepAR", 2020). The recursive decoder is trained on its own forecasts: it says how uncertain a step is given the past
+alone, and hardly reacts to what it is fed, so that paths drawn in that way lose what ties their steps together.
 """
 
 import numpy as np
