@@ -15,6 +15,7 @@ from gatework.runs import Conformal, RangePlan, RunFolder
 from gatework.tasks import Forecast
 from gatework.tasks.conformal import quantile_levels
 from gatework.tasks.outputs import OUTPUTS
+from gatework.tasks.range_calibration import fitted_shift
 from gatework.tasks.task import Answer, Case
 from gatework.train import Request
 from gatework.train.hold_out import validation_samples
@@ -217,7 +218,7 @@ def test_too_few_windows_leave_a_range_without_a_bound(place):
     folder = trained(waves(90), QUICK.model_copy(update={"epochs": 1, "intervals": (0.5, 0.99)}), place / "few")
     record = folder.read("conformal.json", Conformal)
     assert record.shift[1] == (((None, None, None),),) * 2  # below and above
-    assert "199 windows" in record.notes[0]
+    assert "99 windows" in record.notes[0]
     frame = load(folder).predict(waves(90)).frame
     assert frame["low 99 %"].null_count() == 3
     assert frame["low 50 %"].null_count() == 0
@@ -225,6 +226,28 @@ def test_too_few_windows_leave_a_range_without_a_bound(place):
     written = readable(frame)
     assert written["low 99 %"].to_list() == [None] * 3
     assert written["low 50 %"].to_list() == pytest.approx(frame["low 50 %"].to_list(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("count", "is_bounded", "is_sided"), [(18, False, False), (19, True, False), (38, True, False), (39, True, True)]
+)
+def test_two_sides_need_twice_as_many_windows_as_one(count, is_bounded, is_sided):
+    scores = np.random.default_rng(0).normal(size=(count, 1, 1, 1, 2))
+    shift = np.broadcast_to(fitted_shift(scores, (0.95,))[0, 0, 0], 2)
+    assert np.isfinite(shift).all() == is_bounded
+    assert (shift[0] != shift[1]) == is_sided
+    if is_sided:
+        np.testing.assert_array_equal(shift, scores.max(axis=0).ravel())  # the 39th of 39 on each side
+    elif is_bounded:  # the 19th of 19, the 38th of 38
+        np.testing.assert_array_equal(shift, scores.max())
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_each_side_of_a_range_is_calibrated_by_itself_but_for_counts(name):
+    task, _, calibration, _, _ = samples_and_output(name, "split", [400])
+    below, *above = (np.array(side) for side in calibration.record.shift[0])
+    assert len(above) == (0 if task.output.is_count else 1)
+    assert not above or (below != above[0]).all()
 
 
 def test_a_range_that_adapts_widens_when_the_latest_forecasts_were_wrong(place):

@@ -8,7 +8,7 @@ class Conformal(Record):
 
     intervals: the shares that they should hold. shift: [interval][side][target][step], by how much the ends move outwards, on
     the model's scale (times the window's own deviation where `is_scaled`); None where there were too few windows for a bound.
-    One side where both ends move by the same; two (below, above) where the forecast is a single number.
+    Two sides, below and above; of counts one, by which both ends move.
     num_windows: windows whose errors were measured. until: the last time stamp or order among their truths. notes: what a
     reader must know. The errors themselves are in conformal.safetensors.
     """

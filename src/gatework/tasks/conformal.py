@@ -1,12 +1,11 @@
 """Conformal calibration: ranges whose share of hits is measured on past errors instead of believed.
 
 A score says by how far a truth lies outside a range (below 0: by how far inside). The range is then widened, or narrowed, by the
-score that the wanted share of past truths did not exceed: conformalized quantile regression (Romano, Patterson and Candès 2019,
-theorem 1) where the forecast has quantiles of its own, which know which side is the longer one. A single number does not: its
-errors are signed, and each end has a score and half of the misses to itself (theorem 2 there). Each step ahead and each target by
-itself. If past and coming errors are exchangeable, a range of level 1 − α then holds the truth with a probability of at least
-1 − α, whatever the model; errors that drift are not, and `adapt` follows them (Gibbs and Candès, "Adaptive conformal inference
-under distribution shift", 2021).
+score that the wanted share of past truths did not exceed: conformalized quantile regression (Romano, Patterson and Candès 2019).
+Each end has a score and half of the misses to itself (theorem 2 there), since errors are skewed more often than networks know; or
+both have one score (theorem 1). Each step ahead and each target by itself. If past and coming errors are exchangeable, a range of
+level 1 − α then holds the truth with a probability of at least 1 − α, whatever the model; errors that drift are not, and `adapt`
+follows them (Gibbs and Candès, "Adaptive conformal inference under distribution shift", 2021).
 
 Pure NumPy, in the units of the forecast. The last axis of scores is `sides`: of length 1 where both ends move by the same, of
 length 2 (below, above) where each has its own.

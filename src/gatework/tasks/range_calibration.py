@@ -136,8 +136,7 @@ def fit_range_calibration(
     scale = deviations(samples, targets)
     factor = scale[:, None, :, None, None] if is_scaled else 1.0
     scores = (scores_of(output, truth, ends) / factor)[order]
-    misses = wanted_misses(intervals, scores.shape[-1])
-    shift = conformal_quantile(scores, 1.0 - misses) if method != "none" else np.zeros(scores.shape[1:])
+    shift = fitted_shift(scores, intervals) if method != "none" else np.zeros(scores.shape[1:])
     rows = shift.transpose(2, 3, 1, 0)
     record = Conformal(
         method=method,
@@ -146,7 +145,7 @@ def fit_range_calibration(
         is_scaled=is_scaled,
         num_windows=len(truth),
         until=last_stamp(samples, samples.origin + samples.horizon - 1),
-        notes=too_few_note(len(truth), shift, misses),
+        notes=too_few_note(len(truth), shift, intervals),
     )
     kept = scores[-MEMORY:] if method == "adaptive" else scores[:0]
     return RangeCalibration(record, kept, past_errors(output, numbers[order], truth[order], scale[order] if is_scaled else None))
@@ -160,8 +159,19 @@ def as_lists(values: Array) -> Any:
 
 
 def scores_of(output: Output, truth: Array, ends: Array) -> Array:
-    """(..., intervals, sides): one score for both ends where the network gives them, else one for each."""
-    return conformity_scores(truth, ends) if isinstance(output, Distribution) else signed_scores(truth, ends)
+    """(..., intervals, sides): a score for each end; of counts one for both, since nothing lies below a lower end of zero."""
+    return conformity_scores(truth, ends) if output.is_count else signed_scores(truth, ends)
+
+
+def fitted_shift(scores: Array, intervals: tuple[float, ...]) -> Array:
+    """(horizon, num_targets, intervals, sides) by how much to widen, inf where no bound follows from so few scores.
+
+    scores: (n, horizon, num_targets, intervals, sides). Where they are too few for half of the misses on each side, both ends
+    move by the same: that needs half as many. The choice looks at their number alone, so that the guarantee stands.
+    """
+    shift = conformal_quantile(scores, 1.0 - wanted_misses(intervals, scores.shape[-1]))
+    same = conformal_quantile(scores.max(axis=-1, keepdims=True), 1.0 - wanted_misses(intervals, 1))
+    return np.where(np.isfinite(shift).all(axis=-1, keepdims=True), shift, same)
 
 
 def last_stamp(samples: ForecastSamples, rows: IntArray) -> str:
@@ -170,14 +180,13 @@ def last_stamp(samples: ForecastSamples, rows: IntArray) -> str:
     return str(times.cast(pl.String).max() if times.dtype.is_temporal() else times.max())
 
 
-def too_few_note(number: int, shift: Array, misses: Array) -> tuple[str, ...]:
-    """A sentence on ranges that have no end. misses: see `wanted_misses`."""
+def too_few_note(number: int, shift: Array, intervals: tuple[float, ...]) -> tuple[str, ...]:
+    """A sentence on ranges that have no end."""
     if np.isfinite(shift).all():
         return ()
-    least, widest = float(misses.min()), 1.0 - misses.sum(axis=1).min()
-    needed = int(np.ceil(round((1.0 - least) / least, 9)))
+    needed = int(np.ceil(round(max(intervals) / (1.0 - max(intervals)), 9)))
     note = (
-        f"The validation part has {number} windows; some ranges have no bound, since a range of {widest:g} needs the "
+        f"The validation part has {number} windows; some ranges have no bound, since a range of {max(intervals):g} needs the "
         f"errors of {needed} windows at every step."
     )
     return (note,)
