@@ -7,6 +7,7 @@ from hypothesis.strategies import floats, integers
 
 from gatework.tasks.conformal import (
     MEMORY,
+    RATE,
     Adaptive,
     adapt,
     conformal_quantile,
@@ -198,6 +199,22 @@ def test_the_memory_is_bounded_and_the_oldest_goes_first():
     assert {MEMORY, MEMORY + 1} & set(state.scores.ravel()) == set()
     assert {5.0, 6.0} <= set(state.scores.ravel())
     assert state.misses.item() == pytest.approx(0.2 + 0.005 * 0.2)
+
+
+def test_misses_that_no_range_could_hold_are_made_up_for_later():
+    # Gibbs and Candès 2021, proposition 4.1: misses = wanted − (change of the share that is aimed at) / (rate · number)
+    rough = np.where(np.arange(2000) % 400 < 60, 8.0, 1.0)[:, None, None]  # longer than it takes to aim at no miss at all
+    errors = np.random.default_rng(0).normal(size=(2000, 1, 1)) * rough * 1.2 ** np.arange(2000)[:, None, None].clip(max=60)
+    scores = signed_scores(errors, np.zeros((2000, 1, 1, 1, 2)))
+    start = Adaptive.begin(signed_scores(np.random.default_rng(1).normal(size=(300, 1, 1)), np.zeros((300, 1, 1, 1, 2))), (0.95,))
+    shifts, last = adapt(start, scores, np.arange(2000))
+    known = slice(0, 1999)  # the truth of the last one is not known yet
+    missed = (scores > shifts)[known].mean(axis=0)
+    np.testing.assert_allclose(missed, start.wanted - (last.misses - start.misses) / (RATE * 1999), atol=1e-9)
+    assert np.abs(missed - 0.025).max() < 0.005
+    # in the middle of such a stretch the aim is below no miss at all
+    _, during = adapt(start, scores[:60], np.arange(60))
+    assert (during.misses < 0).all()
 
 
 def test_interval_scores_by_hand():

@@ -160,7 +160,8 @@ class Adaptive:
         np.add.at(total, step, np.nan_to_num(missed))
         np.add.at(count, step, ~np.isnan(missed))
         error = np.divide(total, count, out=np.broadcast_to(self.wanted, total.shape).copy(), where=count > 0)
-        misses = np.clip(self.misses + RATE * (self.wanted - error), 0.0, 1.0)
+        # not held at 0: misses that no range could hold are remembered and made up for
+        misses = self.misses + RATE * (self.wanted - error)
         return replace(self, scores=memory, place=place % len(memory), misses=misses)
 
 
