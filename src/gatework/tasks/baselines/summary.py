@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from gatework.tasks.baselines.naive import training_mean
 from gatework.tasks.metrics.scores import Array, BoolArray, IntArray
@@ -98,6 +95,10 @@ def ridge_on_summary(features: Array, targets: Array, words: str = FEATURE_WORDS
     features: (n, features), described by `words`; targets: (n, num_targets), NaN unobserved. The penalty is chosen from ALPHAS by
     leave-one-out.
     """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     models: list[SummaryModel] = []
     for target in targets.T:
         observed = ~np.isnan(target)
@@ -114,6 +115,10 @@ def logistic_on_summary(features: Array, classes: IntArray, num_classes: int, wo
     features: (n, features), described by `words`; classes: (n,) class index, −1 unknown. At most LOGISTIC_WORK of work: beyond it
     every so many samples.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     known = np.flatnonzero(classes >= 0)
     if len(np.unique(classes[known])) < 2:
         return None

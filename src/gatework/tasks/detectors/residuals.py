@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from sklearn.covariance import ledoit_wolf
+from scipy import special
 
 from gatework.errors import DataError
 
@@ -122,6 +121,8 @@ def _spread(values: Array) -> float:
 
 def _concentrated(rows: Array) -> tuple[Array, Array]:
     """Mean and covariance of the least unusual rows, corrected for the choice, then of all that are not far out."""
+    from sklearn.covariance import ledoit_wolf
+
     count, size = rows.shape
     kept = max(int(KEPT * count), min(count, 2 * size))
     distance = (rows**2).sum(axis=1)
@@ -134,11 +135,11 @@ def _concentrated(rows: Array) -> tuple[Array, Array]:
             break
         chosen = again
     # residuals are rarely normal: the median distance, not that of a normal distribution, says what is usual
-    distance *= stats.chi2.ppf(0.5, size) / np.median(distance)
-    near = rows[distance <= stats.chi2.ppf(REWEIGHTED, size)]
+    distance *= special.chdtri(size, 0.5) / np.median(distance)
+    cut = special.chdtri(size, 1 - REWEIGHTED)  # of a chi-squared distribution
+    near = rows[distance <= cut]
     middle, covariance = near.mean(axis=0), ledoit_wolf(near)[0]
-    cut = stats.chi2.ppf(REWEIGHTED, size)
-    return middle, covariance * REWEIGHTED / stats.chi2.cdf(cut, size + 2)
+    return middle, covariance * REWEIGHTED / special.chdtr(size + 2, cut)
 
 
 def _squared_distance(rows: Array, middle: Array, covariance: Array) -> Array:

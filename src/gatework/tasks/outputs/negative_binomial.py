@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import stats
 from torch import Tensor
 
 from gatework.tasks.outputs.output import Array, Distribution
@@ -41,11 +40,15 @@ class NegativeBinomial(Distribution):
         return self.quantile(parameters, [0.5])[..., 0]
 
     def quantile(self, parameters: Array, levels: Sequence[float] | Array) -> Array:
+        from scipy import stats
+
         size, success = scipy_parameters(parameters[..., :1], parameters[..., 1:2])
         result: Array = stats.nbinom.ppf(np.asarray(levels), size, success)
         return result
 
     def cdf(self, parameters: Array, values: Array) -> Array:
+        from scipy import stats
+
         result: Array = stats.nbinom.cdf(values, *scipy_parameters(parameters[..., 0], parameters[..., 1]))
         return result
 
