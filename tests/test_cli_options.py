@@ -111,6 +111,12 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_training_loads_neither_scikit_learn_nor_the_compiler_of_torch() -> None:
+    """They take as long to load as all the rest; what needs them loads them."""
+    code = "import gatework.train, sys; sys.exit(bool({'torch._dynamo', 'sklearn', 'scipy.stats', 'pandas'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120).returncode == 0
+
+
 @pytest.mark.parametrize("listed", [COMMANDS, STUDIES], ids=["gatework", "gatework study"])
 def test_the_list_of_commands_shows_the_first_line_of_each(listed: dict[str, tuple[str, str]]) -> None:
     made = Commands(listed)

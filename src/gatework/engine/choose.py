@@ -13,6 +13,7 @@ from gatework.engine import fused, reference
 from gatework.engine.cpu import backend as compiled
 from gatework.engine.records import LayerWeights, RowsResult
 from gatework.engine.rows import Rows
+from gatework.engine.untraced import read_while_tracing
 from gatework.errors import SlowPath
 
 Weights = tuple[LayerWeights, ...]
@@ -85,7 +86,7 @@ def warn_if_slow(choice: Choice) -> None:
     _said.add(choice.reason)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # read while torch.compile traces, not traced
+@read_while_tracing
 def _transformed() -> str | None:
     """The transform under which torch's kernels would be wrong or refuse, or None."""
     if torch._C._functorch.peek_interpreter_stack() is not None:

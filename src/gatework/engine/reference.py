@@ -17,6 +17,7 @@ from gatework.cells import Cell, Names
 from gatework.cells.matrix import Matrix
 from gatework.engine.records import DirectionTrace, LayerWeights, RowsResult
 from gatework.engine.rows import Rows
+from gatework.engine.untraced import untraced
 from gatework.errors import ConfigError
 from gatework.ragged import Ragged, live_sequences
 
@@ -32,7 +33,7 @@ class Tick:
     recurrent_sums: Tensor
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # a compiler would unroll the loop over ticks
+@untraced  # a compiler would unroll the loop over ticks
 def run(cell: Cell, rows: Rows, weights: tuple[LayerWeights, ...], initial: States) -> RowsResult:
     """One layer, all its directions (backwards is the second).
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from gatework.engine import DirectionTrace
+from gatework.engine.untraced import untraced
 from gatework.errors import ShapeError
 from gatework.layers.inputs import Input, to_rows
 from gatework.ragged import Ragged
@@ -78,7 +79,7 @@ class Episodes:
         }
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # where to cut depends on numbers, which no graph knows
+@untraced  # where to cut depends on numbers, which no graph knows
 def find_episodes(resets: object, x: Input, sequences: Ragged, batch_first: bool) -> Episodes | None:
     """The episodes that the flags cut; None where no flag is set.
 

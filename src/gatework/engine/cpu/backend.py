@@ -11,13 +11,14 @@ from gatework.engine.cpu.compile import openmp_is_there
 from gatework.engine.cpu.operators import Eager, mode_of, recurrent, recurrent_now
 from gatework.engine.records import LayerWeights, RowsResult
 from gatework.engine.rows import DenseRows, RaggedRows, Rows
+from gatework.engine.untraced import read_while_tracing
 from gatework.errors import ConfigError
 
 PLAIN = (Tensor, torch.nn.Parameter)
 """Tensors with memory of their own; fake tensors and other subclasses go through the operator."""
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@read_while_tracing
 def text_or_reason(cell: Cell) -> tuple[str, str | None]:
     """The cell's canonical text, or why there is none: read while torch.compile traces, not traced."""
     try:
