@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import SMALL, Gatework, complaint, load_rows, write_csv
+from cli_runs import SMALL, Gatework, complaint, load_rows, weights_of, write_csv
 from gatework.cli.study import against_request
 from gatework.cli.study_options import COMMON, OWN
 from gatework.runs import RunFolder
@@ -27,6 +27,21 @@ def test_a_study_prints_its_tables_and_can_be_asked_again(gatework: Gatework) ->
     assert again.code == 0, again.err
     assert "on the test part" not in again.err, "nothing is trained again"
     assert "In words" in again.out
+
+
+def test_a_search_ends_with_the_command_that_trains_the_same_model(gatework: Gatework) -> None:
+    write_csv("good.csv", load_rows(140))
+    Path("space.toml").write_text("learning_rate = { low = 0.01, high = 0.02 }\nlinear_steps = [0, 6]\n")
+    done = gatework(f"study search good.csv --target load {SMALL} --space space.toml --trials 2 --out runs/study")
+    assert done.code == 0, done.err
+    record = RunFolder(Path("runs/study")).read(STUDY, StudyRecord)
+    command = record.result.command
+    assert command.startswith("gatework train good.csv --target load")
+    assert f"  {command}\n" in done.out
+    assert command in Path("runs/study/study.html").read_text()
+    trained = gatework(f"{command.removeprefix('gatework ')} --out runs/again")
+    assert trained.code == 0, trained.err
+    assert weights_of(Path("runs/again")) == weights_of(Path("runs/study/best"))
 
 
 def test_ctrl_c_says_how_to_go_on(gatework: Gatework, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,12 @@ from gatework.report import write_report, write_study_report
 from gatework.runs import Evaluation, Plan, RunFolder
 from gatework.runs.study import STUDY, Backtest, Curve, Folds, Search, Seeds, StudyRecord, Sweep
 from gatework.study import Study, run_study
-from gatework.study.search import forget_killed, open_trials
+from gatework.study.search import Arena, enqueue_plan, forget_killed, open_trials
 from gatework.study.workers import start
 from gatework.train import Request
 from gatework.train.watch import Silent
 from refusals import refusal
-from small_runs import latches, waves
+from small_runs import latches, trained, waves
 
 TINY = Request(target="load", time="when", horizon=2, window=6, hidden_size=4, epochs=1, batch_size=32, dropout=0.1)
 TINY_CLASSES = Request(target="label", series="id", time="step", task="classify", hidden_size=4, epochs=1, batch_size=32)
@@ -260,6 +260,7 @@ def test_a_search_takes_the_lowest_validation_loss_and_judges_it_once(tmp_path: 
     study = study_of(waves(160), wish, tmp_path / "study", request=SEARCHED)
     trials = [trial for trial in open_trials(study.folder, study.record).get_trials() if trial.state.name == "COMPLETE"]
     best = min(trials, key=lambda trial: trial.value)
+    assert "plan" not in best.user_attrs, "this test is about a search that finds something better than the plan"
     plan = RunFolder(tmp_path / "study" / "best").read("config.json", Plan)
     assert (plan.model.hidden_size, plan.model.cell) == (best.params["hidden_size"], best.params["cell"])
     assert plan.training.learning_rate == best.params["learning_rate"]
@@ -275,6 +276,38 @@ def test_a_search_takes_the_lowest_validation_loss_and_judges_it_once(tmp_path: 
         trial.params for trial in open_trials(study.folder, study.record).get_trials()
     ], "the same seed, the same trials"
     assert write_study_report(study.folder).is_file()
+
+
+def test_a_search_never_ends_worse_than_the_plan_even_where_its_space_leaves_the_plan_out(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text("learning_rate = { low = 1e-7, high = 1e-6 }\nhidden_size = [8, 9]\nsegment = [1, 2]\n")
+    wish = Search(trials=2, space=str(tmp_path / "space.toml"))
+    study = study_of(waves(160), wish, tmp_path / "study", request=SEARCHED)
+    alone = trained(waves(160), SEARCHED, tmp_path / "alone")
+    first, second = open_trials(study.folder, study.record).get_trials()
+    assert min(row.validation_loss for row in alone.read_history()) == first.value < second.value
+    assert first.user_attrs["plan"] == {"learning_rate": 2e-3, "hidden_size": 32, "segment": 1}
+    assert first.params == {"segment": 1}, "what the space leaves out is offered to no other trial"
+    weights = [load_file(folder.file("model.safetensors")) for folder in (alone, RunFolder(tmp_path / "study" / "best"))]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert "it is the plan of a training without a search" in study.result.verdict[0]
+    assert [row.name for row in study.result.tables[1].rows] == ["1 (the plan)", "2"]
+
+
+def test_a_killed_trial_of_the_plan_is_made_again(tmp_path: Path) -> None:
+    wish = Search(trials=1)
+    with pytest.raises(KeyboardInterrupt):
+        study_of(waves(120), wish, tmp_path / "study", watch=Interrupts(1))
+    folder = RunFolder(tmp_path / "study")
+    (folder.path / "trials.journal").unlink()  # as if it had been killed in its first trial
+    record = folder.read(STUDY, StudyRecord)
+    trials, arena = open_trials(folder, record), Arena.open(folder, record, TINY)
+    enqueue_plan(arena, trials)
+    trials.ask()
+    enqueue_plan(arena, trials)
+    assert len(trials.get_trials()) == 1, "it is under way"
+    study = study_of(waves(120), wish, tmp_path / "study")
+    ended = [(trial.state.name, "plan" in trial.user_attrs) for trial in open_trials(folder, study.record).get_trials()]
+    assert ended == [("FAIL", True), ("COMPLETE", True)]
 
 
 def test_a_search_goes_on_where_it_stopped_and_forgets_a_killed_trial(tmp_path: Path) -> None:

@@ -19,8 +19,18 @@ def read_request(path: Path | str) -> Request:
 
     Raises ConfigError when the file cannot be read, or when an option is unknown or of the wrong type.
     """
-    values = {name.replace("-", "_"): value for name, value in read_toml(Path(path)).items()}
-    return make_request(values, f"in '{path}'", lambda name, value: f"{name} = {toml_value(value)}")
+    return request_of_values(read_toml(Path(path)), f"in '{path}'")
+
+
+def request_from_toml(text: str) -> Request:
+    """The request whose TOML `request_to_toml` wrote."""
+    return request_of_values(tomllib.loads(text), "in the text")
+
+
+def request_of_values(values: Mapping[str, object], where: str) -> Request:
+    """The request that keys and values of TOML make."""
+    named = {name.replace("-", "_"): value for name, value in values.items()}
+    return make_request(named, where, lambda name, value: f"{name} = {toml_value(value)}")
 
 
 def read_toml(path: Path) -> dict[str, object]:

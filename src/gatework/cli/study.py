@@ -26,6 +26,7 @@ from gatework.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from gatework.runs import Score
     from gatework.runs.study import StudyRecord
+    from gatework.study import Study
     from gatework.train import Request
 
 Typed = Mapping[str, Any]
@@ -210,12 +211,27 @@ def run_in_view(kind: str, wish: Mapping[str, object], data: list[str], asked: M
         )
     except KeyboardInterrupt:
         raise stopped(command) from None
+    record = with_command(study, data)
     report = None if typed["no_report"] else write_page(folder)
-    show_study(study.record)
+    show_study(record)
     if not typed["quiet"]:
         show.heading("Saved")
         show.pairs([("study", str(folder)), *([("report", f"{report} (open it in a browser)")] if report else [])])
-        show_next(folder, study.record)
+        show_next(folder, record)
+
+
+def with_command(study: "Study", data: Sequence[str]) -> "StudyRecord":
+    """The record with the command that trains with the best options, where the study chose some; kept in study.json."""
+    from gatework.config import request_from_toml
+    from gatework.runs.study import STUDY
+
+    record, result = study.record, study.result
+    if not result.settings or result.command:
+        return record
+    command = as_command("train", data, request_from_toml(result.settings))
+    record = record.model_copy(update={"result": result.model_copy(update={"command": command})})
+    study.folder.write(STUDY, record)
+    return record
 
 
 def stopped(command: str) -> typer.Exit:
@@ -270,6 +286,9 @@ def show_study(record: "StudyRecord") -> None:
     if result.settings:
         show.heading("The best options")
         show.code(result.settings)
+    if result.command:
+        show.heading("Train with them")
+        show.code(result.command)
 
 
 def cell_text(cell: "Score | str | None", decimals: int, best: float | None) -> str:

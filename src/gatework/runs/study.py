@@ -188,6 +188,7 @@ StudyFigure = Annotated[LinesFigure | DotsFigure | RangesFigure, Field(discrimin
 class StudyResult(Record):
     """What came out. verdict: sentences, the first is the answer. settings: the best options as TOML, where a study chose some.
 
+    command: the training with them, as typed; empty where the study was asked for in Python.
     run: the folder of the model to use, below the study's; empty where there is none.
     """
 

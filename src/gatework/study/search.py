@@ -19,8 +19,8 @@ from gatework.errors import ConfigError, GateworkError, MissingExtra, RunError, 
 from gatework.runs import HistoryRow, Plan, RunFolder
 from gatework.runs.study import STUDY, Search, StudyJob, StudyRecord, StudyResult
 from gatework.study.job import Bench, Planned, read_fold
-from gatework.study.space import Space, default_space, planned_values, read_space, suggest
-from gatework.study.trials import options_of, outcome_of, summarise_search
+from gatework.study.space import Space, allows, default_space, planned_values, read_space, suggest
+from gatework.study.trials import PLAN, is_of_plan, options_of, outcome_of, summarise_search
 from gatework.study.workers import POLL_S, TRIES, end_with_parent, start
 from gatework.train.plan import make_plan
 from gatework.train.request import Request
@@ -114,6 +114,11 @@ class Arena:
         request = with_options(self.request, chosen)
         return make_plan(request, self.plan.data, self.dataset.table, dict(self.plan.reasons))
 
+    def planned_inside(self) -> dict[str, object]:
+        """What the plan has for the options of the space, where the space allows it."""
+        planned = planned_values(self.plan, self.space)
+        return {name: value for name, value in planned.items() if allows(self.space[name], value)}
+
 
 def source_of(record: StudyRecord) -> Source:
     """The data as it was given."""
@@ -126,21 +131,41 @@ def with_options(request: Request, chosen: dict[str, object]) -> Request:
 
 
 class Follows(Silent):
-    """Reports each epoch to the trial, and ends it when it stays behind."""
+    """Reports each epoch to the trial, and ends it when it stays behind; the plan itself is trained to its end."""
 
     def __init__(self, trial: "optuna.Trial"):
         self.trial = trial
+        self.may_end = not is_of_plan(trial)
 
     def epoch(self, row: HistoryRow) -> None:
         self.trial.report(row.validation_loss, row.epoch)
-        if self.trial.should_prune():
+        if self.may_end and self.trial.should_prune():
             raise Ended
 
 
+def enqueue_plan(arena: Arena, trials: "optuna.study.Study") -> None:
+    """Let the plan itself be the next trial, unless it waits, is under way or done: no search ends with something worse.
+
+    What it has outside the space is not offered to other trials.
+    """
+    own = [trial for trial in trials.get_trials(deepcopy=False) if is_of_plan(trial)]
+    if any(trial.state.name != "FAIL" or "error" in trial.user_attrs for trial in own):
+        return
+    trials.enqueue_trial(arena.planned_inside(), user_attrs={PLAN: planned_values(arena.plan, arena.space)})
+
+
+def plan_of_trial(arena: Arena, trial: "optuna.Trial") -> Plan:
+    """What a trial trains: the plan of a training without a search, or one with the options that it chooses."""
+    if not is_of_plan(trial):
+        return arena.plan_of(suggest(trial, arena.space))
+    suggest(trial, {name: arena.space[name] for name in arena.planned_inside()})  # the sampler learns from it, too
+    return arena.plan
+
+
 def run_trial(arena: Arena, trial: "optuna.Trial") -> float:
-    """Train with the options that the trial chooses: the best validation loss. Raises Ended when it was cut short."""
+    """Train what the trial stands for: the best validation loss. Raises Ended when it was cut short."""
     trial.set_user_attr("pid", os.getpid())
-    plan = arena.plan_of(suggest(trial, arena.space))
+    plan = plan_of_trial(arena, trial)
     folder = RunFolder(arena.folder.file(f"{TRIALS}/{trial.number:04d}"))
     try:
         train_planned(plan, arena.dataset, folder, Follows(trial), arena.record.command)
@@ -156,6 +181,7 @@ def work(arena: Arena, trials: "optuna.study.Study", deadline: float, tell: Call
 
     assert isinstance(arena.record.wish, Search)
     while time.time() < deadline and counted(trials) < arena.record.wish.trials:
+        enqueue_plan(arena, trials)
         trial = trials.ask()
         try:
             value: float | None = run_trial(arena, trial)
@@ -189,9 +215,7 @@ def run_search(folder: RunFolder, record: StudyRecord, request: Request, process
     arena = Arena.open(folder, record, request)
     trials = open_trials(folder, record)
     forget_killed(trials)
-    if not trials.get_trials(deepcopy=False):
-        # the plan itself comes first, so that no search ends with something worse on the validation part
-        trials.enqueue_trial(planned_values(arena.plan, arena.space))
+    enqueue_plan(arena, trials)  # before several processes begin
     seconds = float("inf") if record.wish.minutes is None else 60.0 * record.wish.minutes - record.wall_time_s
     deadline = time.time() + seconds
     tell = teller(trials, record, watch)
@@ -200,16 +224,17 @@ def run_search(folder: RunFolder, record: StudyRecord, request: Request, process
     else:
         share_work(folder, trials, processes, deadline, watch, tell)
     forget_killed(trials)
-    chosen = best_options(trials, record)
+    winner = best_trial(trials)
+    chosen = {} if is_of_plan(winner) else dict(winner.params)
     job = StudyJob(folder=BEST, model=BEST, label=BEST)
-    plan = arena.plan_of(chosen)
+    plan = arena.plan_of(chosen) if chosen else arena.plan
     Planned(job, plan, arena.dataset.split.record).write(folder)
     Bench(folder.path).run(job)
     return summarise_search(trials, read_fold(folder, job), with_options(request, chosen), record)
 
 
-def best_options(trials: "optuna.study.Study", record: StudyRecord) -> dict[str, object]:
-    """The options of the trial with the lowest validation loss; TrainingError when no trial was finished."""
+def best_trial(trials: "optuna.study.Study") -> "optuna.trial.FrozenTrial":
+    """The trial with the lowest validation loss; TrainingError when no trial was finished."""
     done = [trial for trial in trials.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
     if not done:
         why = next(
@@ -219,7 +244,7 @@ def best_options(trials: "optuna.study.Study", record: StudyRecord) -> dict[str,
             f"No trial of the search was finished{f'; the first says: {why}' if why else ' in its time'}. "
             f"Expected at least one. Give more --minutes or --trials, or another --space."
         )
-    return dict(min(done, key=lambda trial: (trial.value, trial.number)).params)
+    return min(done, key=lambda trial: (trial.value, trial.number))
 
 
 def share_work(

@@ -128,16 +128,13 @@ def suggest(trial: "Trial", space: Space) -> dict[str, object]:
 
 
 def planned_values(plan: Plan, space: Space) -> dict[str, object]:
-    """What the plan has for the options of a space; only those that the space allows."""
-    values: dict[str, object] = {}
-    for name, choice in space.items():
-        where = next((part for part in (plan.model, plan.training, plan) if name in type(part).model_fields), None)
-        value = getattr(where, name) if where is not None else None
-        is_allowed = (
-            value in choice
-            if isinstance(choice, tuple)
-            else isinstance(value, int | float) and choice.low <= value <= choice.high
-        )
-        if is_allowed:
-            values[name] = value
-    return values
+    """What the plan has for the options of a space."""
+    places = (plan.model, plan.training, plan)
+    return {name: next(getattr(part, name) for part in places if name in type(part).model_fields) for name in space}
+
+
+def allows(choice: "Range | tuple[object, ...]", value: object) -> bool:
+    """Whether a search could choose this value."""
+    if isinstance(choice, tuple):
+        return value in choice
+    return isinstance(value, int | float) and choice.low <= value <= choice.high

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import optuna.study
     import optuna.trial
 
+PLAN = "plan"
+"""The attribute of the trial that is the plan of a training without a search: what that plan has for the options searched."""
+
 SHOWN = 10
 FEWEST = 8
 """Finished trials below which nothing is said about what mattered."""
@@ -30,12 +33,15 @@ def summarise_search(trials: "optuna.study.Study", best: Fold, request: Request,
         name: sum(trial.state.name == state for trial in every)
         for name, state in (("finished", "COMPLETE"), ("ended early", "PRUNED"))
     }
-    planned = next((trial.value for trial in every if trial.number == 0 and trial.value is not None), None)
+    planned = next((trial.value for trial in done if is_of_plan(trial)), None)
     sentence = (
         f"Of {len(every)} trials ({', '.join(f'{count} {name}' for name, count in counts.items())}) number {done[0].number + 1} "
         f"has the lowest validation loss, {done[0].value:.4f}"
-        + (f", against {planned:.4f} of the plan without a search" if planned else "")
     )
+    if is_of_plan(done[0]):
+        sentence += ": it is the plan of a training without a search, so that no option needs to be given"
+    elif planned is not None:
+        sentence += f", against {planned:.4f} of the plan without a search"
     metrics = best.evaluation.metrics
     winner = StudyTable(
         title="The best options, trained again and judged once on the test part",
@@ -62,6 +68,16 @@ def summarise_search(trials: "optuna.study.Study", best: Fold, request: Request,
     )
 
 
+def is_of_plan(trial: "optuna.Trial | optuna.trial.FrozenTrial") -> bool:
+    """Whether a trial is the plan of a training without a search."""
+    return PLAN in trial.user_attrs
+
+
+def chosen_by(trial: "optuna.trial.FrozenTrial") -> dict[str, object]:
+    """What a trial chose; of the plan, what it has, in the space or outside it."""
+    return dict(trial.user_attrs.get(PLAN, trial.params))
+
+
 def outcome_of(trial: "optuna.trial.FrozenTrial") -> str:
     """How a trial ended."""
     if trial.state.name == "COMPLETE" and trial.value is not None:
@@ -71,7 +87,8 @@ def outcome_of(trial: "optuna.trial.FrozenTrial") -> str:
 
 def options_of(trial: "optuna.trial.FrozenTrial") -> str:
     """What a trial chose, in a line."""
-    return ", ".join(f"{name} {written(value)}" for name, value in trial.params.items())
+    chosen = ", ".join(f"{name} {written(value)}" for name, value in chosen_by(trial).items())
+    return f"the plan without a search: {chosen}" if is_of_plan(trial) else chosen
 
 
 def written(value: object) -> str:
@@ -86,6 +103,11 @@ def importances(trials: "optuna.study.Study", seed: int) -> dict[str, float]:
     """
     import optuna
 
+    every = trials.get_trials(deepcopy=False)
+    if any(is_of_plan(trial) and len(trial.params) < len(chosen_by(trial)) for trial in every):
+        # what the plan has outside the space is in no other trial: without it, all options are in every trial
+        trials = optuna.create_study()
+        trials.add_trials([trial for trial in every if not is_of_plan(trial)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
         try:
@@ -107,11 +129,11 @@ def most_important(matters: dict[str, float]) -> tuple[str, ...]:
 
 def table_of_trials(done: list["optuna.trial.FrozenTrial"]) -> StudyTable:
     """The best trials and what they chose."""
-    names = list(dict.fromkeys(name for trial in done for name in trial.params))
+    names = list(dict.fromkeys(name for trial in done for name in chosen_by(trial)))
     rows = tuple(
         StudyRow(
-            name=str(trial.number + 1),
-            cells=(f"{trial.value:.4f}", *(written(trial.params[name]) if name in trial.params else None for name in names)),
+            name=f"{trial.number + 1} (the plan)" if is_of_plan(trial) else str(trial.number + 1),
+            cells=(f"{trial.value:.4f}", *(written(chosen_by(trial)[name]) for name in names)),
         )
         for trial in done[:SHOWN]
     )
