@@ -140,6 +140,22 @@ def test_a_mixture_is_the_weighted_sum_of_two_sequences_brought_to_one_length():
             np.testing.assert_allclose(mixture[:, column].numpy(), expected, atol=1e-6)  # float32 sums of two terms
 
 
+def test_windows_of_a_forecast_are_mixed_with_equally_long_ones_so_that_no_past_is_stretched():
+    steps = [torch.arange(length, dtype=torch.float32)[:, None].repeat(1, 4) for length in (9, 12, 9, 12, 10)]
+    batch = Batch(
+        Ragged.from_list(steps),
+        torch.zeros(5, 3, 0),
+        torch.arange(15.0).view(5, 3, 1),
+        torch.ones(5, 3, 1, dtype=torch.bool),
+        torch.arange(5),
+    )
+    varied = [mixed(batch, COLUMNS, 0.5, generator(seed)).batch for seed in range(4)]
+    for each in varied:  # all count their steps: only another tempo would change them
+        torch.testing.assert_close(each.inputs.values, batch.inputs.values)
+        torch.testing.assert_close(each.targets[4], batch.targets[4])
+    assert any((each.targets[:4] != batch.targets[:4]).any() for each in varied)
+
+
 def test_the_loss_of_a_mixture_is_the_cross_entropy_with_soft_targets():
     batch = batch_of([4, 7, 5])
     varied = mixed(batch, COLUMNS, 0.4, generator(1))

@@ -252,7 +252,7 @@ def test_many_series_and_targets_come_back_as_they_were_given():
     np.testing.assert_allclose(alone, model.predict()[[10, 2]], atol=1e-5)
     with pytest.raises(InputError, match="is expecting 2 features as input: 2 targets and 0 covariates"):
         model.predict([waves(60)])
-    with pytest.raises(InputError, match="1 of 2 series are shorter than the window"):
+    with pytest.raises(InputError, match="1 of 2 series are too short to be forecast"):
         model.predict([series[0], series[1][:5]])
 
 

@@ -97,6 +97,56 @@ def test_the_scales_of_a_window_are_those_of_their_formulas():
     torch.testing.assert_close(season.spread[:, 0], change)
 
 
+LENGTHS = (8, WINDOW, 9, 8, WINDOW)
+
+
+def shorter() -> tuple[Ragged, torch.Tensor]:
+    """Windows of several lengths."""
+    inputs, future = windows(len(LENGTHS))
+    return Ragged.from_list([steps[-length:] for steps, length in zip(inputs.to_list(), LENGTHS, strict=True)]), future
+
+
+@pytest.mark.parametrize("kind", ["none", "last", "mean", "standard", "scale", "season"])
+@pytest.mark.parametrize("options", FORMS[::3], ids=str)
+def test_a_short_window_does_not_notice_its_neighbours(kind, options):
+    """Alone, a window goes the way of equally long ones, which is compared with torch's own layers."""
+    model, (inputs, future) = network(normalise=kind, linear_steps=10, **options), shorter()
+    together = model(inputs, future)
+    together.square().sum().backward()
+    learned = {name: weight.grad.clone() for name, weight in model.named_parameters()}
+    model.zero_grad()
+    for number in range(len(LENGTHS)):
+        alone = model(inputs.only([number]), future[[number]])
+        torch.testing.assert_close(together[[number]], alone, atol=1e-5, rtol=1e-5)
+        alone.square().sum().backward()
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(weight.grad, learned[name], atol=2e-3, rtol=2e-4)
+
+
+def test_the_scales_of_a_short_window_are_those_of_its_own_steps():
+    inputs, _ = shorter()
+    model, zero = network(normalise="standard"), torch.tensor([-1.5, 0.5])
+    for kind in ("mean", "standard", "scale"):
+        model.entry.plan = model.entry.plan.model_copy(update={"normalise": kind})
+        scale = model.entry.window(inputs, HORIZON).scale
+        for number, steps in enumerate(inputs.to_list()):
+            own = window_scale(kind, steps[None, :, [2, 1]], HORIZON, SEASON, zero)
+            torch.testing.assert_close(scale.spread[[number]], own.spread)
+            torch.testing.assert_close(scale.past[[number]], own.past)
+
+
+def test_the_linear_path_reads_what_a_short_window_has():
+    model, (inputs, future) = network(linear_steps=10), shorter()
+    weight = model.head.recent.weight.detach().clone().view(HORIZON, 2, 10, 5)
+    found = model(inputs, future)
+    with torch.no_grad():
+        model.head.recent.weight.zero_()
+    added = found - model(inputs, future)
+    for number in range(len(LENGTHS)):
+        read = inputs[number][-10:][:, [2, 1, 0, 3, 4]]
+        torch.testing.assert_close(added[number], torch.einsum("htsi,si->ht", weight[:, :, 10 - len(read) :], read))
+
+
 def test_targets_apart_do_not_see_each_other():
     model, (inputs, future) = network(channels="apart", segment=3, decoder="position", normalise="last"), windows()
     other = inputs.values.clone()

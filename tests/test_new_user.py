@@ -70,7 +70,7 @@ def test_a_series_that_is_too_short_is_named_and_the_rest_is_trained():
     short = waves(9).with_columns(pl.lit("short").alias("site"))
     request = QUICK.model_copy(update={"series": "site"})
     _, dataset = plan_run(pl.concat([tall, short]), request)
-    expected = "1 series have fewer than 11 steps (window and horizon) in the training part and are not trained on: short."
+    expected = "1 series have fewer than 11 steps in the training part and are not trained on: short."
     assert expected in dataset.split.record.notes
     _, dataset = plan_run(tall, request)
     assert not [note for note in dataset.split.record.notes if "not trained on" in note]

@@ -88,10 +88,10 @@ def test_the_target_may_be_unknown_in_the_last_rows(forecast):
 
 def test_every_series_has_a_forecast_and_one_that_is_too_short_is_named(planned):
     data = sites(["north", "south", "west"], count=20, planned=3)
-    short = data.filter((pl.col("site") != "west") | (pl.col("when") >= hours(1, first=14)[0]))
+    short = data.filter((pl.col("site") != "west") | (pl.col("when") >= hours(1, first=13)[0]))
     answer = load(planned).predict(short)
     assert answer.frame["series"].unique().sort().to_list() == ["north", "south"]
-    assert "1 series are shorter than the window and have no forecast: west." in answer.notes
+    assert "1 series have fewer than 8 steps and no forecast: west." in answer.notes
     assert answer.frame["time"].unique().sort().to_list() == hours(3, first=20).to_list()
     assert load(planned).predict(data).frame["series"].n_unique() == 3  # a series that training never saw
 

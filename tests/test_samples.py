@@ -16,6 +16,7 @@ from gatework.data.split import PARTS, Split
 from gatework.data.table import Field
 from gatework.errors import ConfigError, DataError
 from gatework.runs import SplitRecord
+from gatework.tasks.range_calibration import deviations
 from tables import STRATIFIED, forecast_table, prepared_and_fit, sequence_table, with_field, with_steps
 
 
@@ -50,14 +51,21 @@ def parts(total: int, seed: int, num_sequences: int) -> Split:
     return Split("column", steps, np.full(num_sequences, -1, dtype=np.int8), SplitRecord(kind="column", counts={}))
 
 
-def slow_origins(prepared: Prepared, steps: np.ndarray, part: int, window: int, horizon: int) -> list[tuple[int, int]]:
+def slow_origins(
+    prepared: Prepared, steps: np.ndarray, part: int, window: int, horizon: int, shortest: int | None = None
+) -> list[tuple[int, int]]:
     found = []
     for sequence in range(len(prepared.ids)):
         start, end = int(prepared.offsets[sequence]), int(prepared.offsets[sequence + 1])
-        for origin in range(start + window, end - horizon + 1):
-            rows = range(origin, origin + horizon)
-            if all(steps[row] == part for row in rows) and not np.isnan(prepared.targets[origin : origin + horizon]).all():
-                found.append((sequence, origin))
+        origins = [
+            origin
+            for origin in range(start + min(window, shortest or window), end - horizon + 1)
+            if all(steps[row] == part for row in range(origin, origin + horizon))
+        ]
+        whole = [origin for origin in origins if origin - start >= window]
+        found += [
+            (sequence, origin) for origin in whole or origins if not np.isnan(prepared.targets[origin : origin + horizon]).all()
+        ]
     return found
 
 
@@ -68,21 +76,24 @@ def slow_origins(prepared: Prepared, steps: np.ndarray, part: int, window: int, 
     part=st.integers(0, 2),
     seed=st.integers(0, 100),
     num_static=st.integers(0, 2),
+    shortest=st.none() | st.integers(1, 9),
 )
-def test_windows_are_those_of_a_plain_loop(lengths, window, horizon, part, seed, num_static):
+def test_windows_are_those_of_a_plain_loop(lengths, window, horizon, part, seed, num_static, shortest):
     prepared, split = arrays(lengths, seed, num_static), parts(sum(lengths), seed, len(lengths))
-    expected = slow_origins(prepared, split.steps, part, window, horizon)
+    expected = slow_origins(prepared, split.steps, part, window, horizon, shortest)
     assume(expected)
-    samples = ForecastSamples(prepared, split, PARTS[part], window, horizon)
+    samples = ForecastSamples(prepared, split, PARTS[part], window, horizon, shortest=shortest)
     assert list(zip(samples.sequence.tolist(), samples.origin.tolist(), strict=True)) == expected
     index = np.random.default_rng(seed).permutation(len(samples))[:7]
     batch = samples.batch(index)
     assert batch.index.tolist() == index.tolist()
-    assert batch.inputs.lengths.tolist() == [window] * len(index)
+    steps = [min(window, origin - int(prepared.offsets[sequence])) for sequence, origin in expected]
+    assert samples.lengths.tolist() == steps
+    assert batch.inputs.lengths.tolist() == [steps[number] for number in index]
     for place, number in enumerate(index):
         sequence, origin = expected[number]
-        for step in range(window):
-            row = origin - window + step
+        for step in range(steps[number]):
+            row = origin - steps[number] + step
             wanted = np.concatenate([prepared.inputs[row], prepared.future[row], prepared.static[sequence]])
             np.testing.assert_array_equal(batch.inputs[place][step].numpy(), wanted)
         coming = slice(origin, origin + horizon)
@@ -193,6 +204,41 @@ def test_short_series_are_named_and_the_rest_is_used():
     samples = ForecastSamples(prepared, split, "test", window=8, horizon=4)
     assert samples.skipped == ["s1", "s4"]
     assert set(samples.sequence.tolist()) == {0, 3}
+
+
+def test_a_short_series_is_read_from_its_first_step_and_a_long_one_in_whole_windows():
+    prepared = arrays([30, 11, 0, 40, 6], seed=0, gaps=0.0)
+    split = Split.all_test(forecast_table([30, 11, 0, 40, 6]))
+    samples = ForecastSamples(prepared, split, "test", window=8, horizon=4, shortest=5)
+    assert (samples.short, samples.skipped) == (["s1"], ["s4"])
+    assert samples.lengths[samples.sequence == 1].tolist() == [5, 6, 7]
+    assert (samples.lengths[samples.sequence != 1] == 8).all()
+    alone = ForecastSamples(arrays([11], seed=0, gaps=0.0), Split.all_test(forecast_table([11])), "test", 8, 4, shortest=5)
+    with pytest.raises(DataError, match=r"longest of 1 has 11 steps.*needs 12: a window of 8"):
+        alone.check_whole(Split.all_test(forecast_table([11])))
+    samples.check_whole(split)
+    with pytest.raises(DataError, match=r"has 6 steps.*needs 9: at least 5 of the 8 steps of a window"):
+        ForecastSamples(arrays([6], seed=0, gaps=0.0), Split.all_test(forecast_table([6])), "test", 8, 4, shortest=5)
+
+
+def test_a_short_window_changes_with_nothing_after_its_origin_and_nothing_of_its_neighbours():
+    table = forecast_table([60, 14, 60], gaps=0.2)
+    split, preparation, prepared = prepared_and_fit(table)
+    own = (table.steps["site"] == "s1").to_numpy()
+    samples = ForecastSamples(prepared, None, "test", window=20, horizon=4, shortest=8)
+    number = int(np.flatnonzero(samples.sequence == 1)[1])
+    origin = int(samples.origin[number])
+    elsewhere = pl.Series(~own | (np.arange(len(own)) >= origin))
+    changes = [pl.when(elsewhere).then(pl.col(name) * -3 + 50).otherwise(pl.col(name)).alias(name) for name in ("load", "temp")]
+    changed = preparation.apply(with_steps(table, *changes), split)
+    other = ForecastSamples(changed, None, "test", window=20, horizon=4, shortest=8)
+    before, after = samples.batch(np.array([number])), other.batch(np.array([number]))
+    assert before.inputs.lengths.tolist() == [9]
+    assert torch.equal(before.inputs.values, after.inputs.values)
+    assert not torch.equal(before.targets, after.targets)
+    spread = deviations(samples, prepared.raw_targets)[number], deviations(other, changed.raw_targets)[number]
+    np.testing.assert_array_equal(*spread)
+    np.testing.assert_allclose(spread[0], np.nanstd(prepared.raw_targets[origin - 9 : origin], axis=0), rtol=1e-12)
 
 
 def test_impossible_samples_are_said_in_three_parts():

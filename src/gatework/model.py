@@ -100,8 +100,8 @@ def with_clock(read: Ragged, clock: Ragged) -> Ragged:
     """What the layers read, with the columns that go past the gates behind it. A sample may be several sequences, one a lane."""
     lanes = read.num_sequences // max(1, clock.num_sequences)
     values = clock.values
-    if lanes > 1:  # windows of a forecast: all are equally long
-        values = values.view(clock.num_sequences, -1, values.shape[-1]).repeat_interleave(lanes, 0).flatten(0, 1)
+    if lanes > 1:
+        values = torch.cat([steps for steps in clock.to_list() for _ in range(lanes)])
     return read.with_values(torch.cat([read.values, values], dim=-1))
 
 

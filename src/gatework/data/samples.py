@@ -44,31 +44,47 @@ class ForecastSamples:
     """Every window of a part: `window` steps of the past, `horizon` steps to forecast, never across two series.
 
     A sample belongs to a part when all its target rows do; its inputs may reach back into earlier parts, never forward.
+    A series that gives no whole window in the part gives those that begin where it begins, of `shortest` steps or more.
     Samples without a single observed target are left out. Without a split, every window of the table is a sample, observed or
     not: that is how a forecast beyond the data is made (see `future.append_horizon` and `final`).
 
     sequence: (n,) the series of each sample. origin: (n,) the row of its first forecast step; its inputs are the rows
     [origin − window, origin). weights: (num_sequences, num_targets) how much the errors of each series count, or None.
-    skipped: ids of the series that have rows in this part and give no window, being too short.
+    skipped: ids of the series that have rows in this part and give no window, being too short. short: ids of those that are read
+    from where they begin.
     targets: (total_steps, num_targets) float32, NaN where unobserved: what batches ask for; on the model's scale unless replaced.
     """
 
-    def __init__(self, prepared: Prepared, split: Split | None, part: Part, window: int, horizon: int, stride: int = 1):
-        """Raises ConfigError when window, horizon or stride is not positive; DataError when no sample is left."""
+    def __init__(
+        self,
+        prepared: Prepared,
+        split: Split | None,
+        part: Part,
+        window: int,
+        horizon: int,
+        stride: int = 1,
+        shortest: int | None = None,
+    ):
+        """shortest: left out, every window is whole.
+
+        Raises ConfigError when window, horizon or stride is not positive; DataError when no sample is left.
+        """
         for name, value in (("window", window), ("horizon", horizon), ("stride", stride)):
             if value < 1:
                 raise ConfigError(f"The {name} is {value}; expected a number of steps, 1 or more. Give --{name} 1 or more.")
         self.prepared, self.part, self.window, self.horizon = prepared, part, window, horizon
+        self.shortest = window if shortest is None else min(window, shortest)
         self.targets = prepared.targets
         rows = Rows(prepared.offsets)
         in_part = np.ones(rows.total_steps, dtype=bool) if split is None else split.rows_of(part)[prepared.rows]
-        fits = self._fits(rows, in_part)
+        fits, is_short = self._fits(rows, in_part)
         sequence = rows.sequence
         counts = np.bincount(sequence[fits], minlength=len(rows.lengths))
         rows_in_part = np.bincount(sequence[in_part], minlength=len(rows.lengths))
         self.skipped = [prepared.ids[i] for i in np.flatnonzero((counts == 0) & (rows_in_part > 0))]
+        self.short = [prepared.ids[i] for i in np.flatnonzero((counts > 0) & is_short)]
         if not fits.any():
-            raise self._too_short(rows, split)
+            raise self._too_short(split, self.shortest)
         first = np.full(len(rows.lengths), rows.total_steps, dtype=np.int64)
         np.minimum.at(first, sequence[fits], np.flatnonzero(fits))
         chosen = fits & ((np.arange(rows.total_steps) - first[sequence]) % stride == 0)
@@ -94,6 +110,12 @@ class ForecastSamples:
         return len(self.origin)
 
     @property
+    def lengths(self) -> IntArray:
+        """(n,) the steps of each window."""
+        lengths: IntArray = np.minimum(self.window, self.origin - self.prepared.offsets[self.sequence])
+        return lengths
+
+    @property
     def final(self) -> IntArray:
         """The index of the last sample of each series that has one: the forecast from the end of the data."""
         is_last = np.ones(len(self.sequence), dtype=bool)
@@ -109,31 +131,33 @@ class ForecastSamples:
     def batch(self, index: npt.NDArray[np.integer]) -> Batch:
         """The samples with these numbers, in this order."""
         index = np.asarray(index, dtype=np.int64)
-        origin = self.origin[index]
-        past = origin[:, None] + np.arange(-self.window, 0)
+        origin, sequence = self.origin[index], self.sequence[index]
+        lengths = np.minimum(self.window, origin - self.prepared.offsets[sequence])
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        past = np.arange(offsets[-1]) + np.repeat(origin - offsets[1:], lengths)
         coming = origin[:, None] + np.arange(self.horizon)
-        features = self._features.take(past.ravel(), axis=0)
+        features = self._features.take(past, axis=0)
         static = self.prepared.static
         if static.shape[1]:
-            features = np.concatenate([features, static[self.sequence[index]].repeat(self.window, axis=0)], axis=1)
+            features = np.concatenate([features, static[sequence].repeat(lengths, axis=0)], axis=1)
         if self.prepared.clock_names:
-            begins = np.arange(len(index) + 1, dtype=np.int64) * self.window
-            features = np.concatenate([features, clock_columns(self.prepared, past.ravel(), begins)], axis=1)
-        offsets = torch.arange(len(index) + 1, dtype=torch.int64) * self.window
+            features = np.concatenate([features, clock_columns(self.prepared, past, offsets)], axis=1)
         targets, observed = split_missing(self.targets[coming])
         return Batch(
-            inputs=Ragged(torch.from_numpy(features), offsets),
+            inputs=Ragged(torch.from_numpy(features), torch.from_numpy(offsets)),
             future=torch.from_numpy(self.prepared.future[coming]),
             targets=targets,
             observed=observed,
             index=torch.from_numpy(index),
-            weight=None if self.weights is None else torch.from_numpy(self.weights[self.sequence[index]])[:, None],
+            weight=None if self.weights is None else torch.from_numpy(self.weights[sequence])[:, None],
         )
 
-    def _fits(self, rows: Rows, in_part: BoolArray) -> BoolArray:
-        """(total_steps,) whether a sample can begin its forecast at each row."""
-        result: BoolArray = (np.arange(rows.total_steps) - rows.start >= self.window) & self._has_horizon(rows, in_part)
-        return result
+    def _fits(self, rows: Rows, in_part: BoolArray) -> tuple[BoolArray, BoolArray]:
+        """(total_steps,) whether a sample can begin its forecast at each row; (num_sequences,) which series give no whole one."""
+        before, has_horizon = np.arange(rows.total_steps) - rows.start, self._has_horizon(rows, in_part)
+        whole = (before >= self.window) & has_horizon
+        is_short: BoolArray = np.bincount(rows.sequence[whole], minlength=len(rows.lengths)) == 0
+        return whole | (is_short[rows.sequence] & (before >= self.shortest) & has_horizon), is_short
 
     def _has_horizon(self, rows: Rows, in_part: BoolArray) -> BoolArray:
         """(total_steps,) whether each row and those after it make a whole horizon inside the part."""
@@ -149,16 +173,24 @@ class ForecastSamples:
         result: BoolArray = running[end] > running[:-1]
         return result
 
-    def _too_short(self, rows: Rows, split: Split | None) -> DataError:
+    def check_whole(self, split: Split) -> None:
+        """DataError when every window is shorter than it was planned: then the plan does not fit the data."""
+        if int(self.lengths.max(initial=0)) < self.window:
+            raise self._too_short(split, self.window)
+
+    def _too_short(self, split: Split | None, needed: int) -> DataError:
+        rows = Rows(self.prepared.offsets)
         longest = int(rows.lengths.max()) if len(rows.lengths) else 0
+        whole = needed == self.window
+        in_words = f"a window of {needed}" if whole else f"at least {needed} of the {self.window} steps of a window"
         if split is None:
             return DataError(
                 f"No series is long enough: the longest of {len(rows.lengths)} has {longest - self.horizon} steps before the "
-                f"forecast. A sample needs a window of {self.window}. Give at least {self.window} steps of a series."
+                f"forecast. A sample needs {in_words}. Give at least {needed} steps of a series."
             )
         return DataError(
             f"No series gives a sample for the {self.part} part: the longest of {len(rows.lengths)} has {longest} steps. "
-            f"A sample needs {self.window + self.horizon}: a window of {self.window} and a horizon of {self.horizon}, "
+            f"A sample needs {needed + self.horizon}: {in_words} and a horizon of {self.horizon}, "
             f"the horizon wholly inside the part. {self._remedy(rows, split)}"
         )
 

@@ -132,7 +132,7 @@ class History:
         values: FloatArray = frame[column].to_numpy().reshape(-1, steps, self.num_targets)
         if len(values) != self.num_series:
             raise InputError(
-                f"{self.num_series - len(values)} of {self.num_series} series are shorter than the window and have no forecast. "
+                f"{self.num_series - len(values)} of {self.num_series} series are too short to be forecast. "
                 f"Expected longer ones. Leave the short ones out, or fit with a smaller window."
             )
         return values

@@ -19,6 +19,7 @@ from gatework.data.prepared import Prepared
 from gatework.errors import ConfigError, DataError
 from gatework.model import Ensemble, SequenceModel, TrainedModel
 from gatework.ragged import Ragged
+from gatework.tasks.forecast import shortest_window
 from gatework.tasks.forecasters.entry import WindowEntry
 from gatework.tasks.forecasters.quick import QuickHead, can_be_quick
 
@@ -48,9 +49,9 @@ class LiveForecast:
     """
 
     def __init__(self, trained: TrainedModel, prepared: Prepared, steps: int | None = None):
-        """prepared: the history of one series, at least a window long. steps: of its end that are read; None: all of them.
+        """prepared: the history of one series, a window or what there is of it. steps: of its end that are read; None: all.
 
-        Raises ConfigError for a clock without a fixed step.
+        Raises ConfigError for a clock without a fixed step; DataError for a history from which nothing is forecast.
         """
         plan, network = trained.plan, trained.network
         if isinstance(network, Ensemble):
@@ -65,7 +66,7 @@ class LiveForecast:
         self.encoder = RowEncoder(record, prepared.static[0])
         self.columns = (*self.encoder.inputs, *self.encoder.known)
         self._time_name = plan.data.time
-        self.time, self.step = clock_of(prepared, plan.window)
+        self.time, self.step = clock_of(prepared, plan.window, shortest_window(plan.model, plan.window, plan.period))
         features = np.concatenate([prepared.inputs, prepared.future], axis=1)
         rows = np.concatenate([features, np.repeat(prepared.static, len(features), axis=0)], axis=1)
         rows = rows if steps is None else rows[-max(steps, plan.window) :]
@@ -133,7 +134,7 @@ class LiveForecast:
         else:
             window = torch.from_numpy(self._rows.all().copy())
             with torch.inference_mode():
-                inputs = Ragged(window, torch.tensor([0, self.window]))
+                inputs = Ragged.one(window)
                 output = self.trained.network(inputs, torch.from_numpy(future)[None]).numpy()
             decoded: npt.NDArray[np.float64] = self.trained.task.decode(output, self.trained.preparation)[0]
             return decoded
@@ -154,6 +155,7 @@ class LiveForecast:
 
     def restore(self, state: LiveState) -> None:
         """Go on from what another live forecast of the same model has read."""
+        self._rows.end = 0  # a short history has fewer rows than are kept
         for row in state.rows:
             self._rows.add(row)
         if self.carries_state:
@@ -223,15 +225,17 @@ class Rolling:
         return self.space[max(0, self.end - self.size) : self.end]
 
 
-def clock_of(prepared: Prepared, window: int) -> tuple[datetime | None, timedelta | None]:
+def clock_of(prepared: Prepared, window: int, shortest: int) -> tuple[datetime | None, timedelta | None]:
     """The last time stamp in local time and the step from one to the next; None where the data has no clock.
 
-    Raises DataError for a history shorter than a window; ConfigError where the steps of the last window are not all alike.
+    Raises DataError for a history shorter than the shortest window; ConfigError where the steps of the last window are not all
+    alike.
     """
     times = prepared.times
-    if len(times) < window:
+    if len(times) < shortest:
         raise DataError(
-            f"The history has {len(times)} steps; the model reads windows of {window}. Give at least {window} rows of the series."
+            f"The history has {len(times)} steps; the model reads windows of {window}, and no fewer than {shortest} steps. "
+            f"Give at least {shortest} rows of the series."
         )
     if not times.dtype.is_temporal():
         return None, None

@@ -29,7 +29,7 @@ from gatework.runs.notebook import Shown
 from gatework.tasks import ClassifySteps, RegressSteps, Task
 from gatework.tasks.conformal import MEMORY, IntArray
 from gatework.tasks.detectors.explain import range_rows, step_rows
-from gatework.tasks.forecast import Draw, Forecast
+from gatework.tasks.forecast import Draw, Forecast, shortest_window
 from gatework.tasks.ranges import with_ranges
 from gatework.tasks.task import Samples
 
@@ -65,8 +65,9 @@ class Predictor:
     def predict(self, data: Source, labels: Source | None = None, horizon: int | None = None) -> Prediction:
         """Forecasts from the end of every series, or one answer per sequence, or per step.
 
-        data: a file, files or a frame with the columns of the training data; the targets may be missing. A forecast needs the
-        last `window` steps of each series; more are welcome (missing values are filled from them).
+        data: a file, files or a frame with the columns of the training data; the targets may be missing. A forecast reads the
+        last `window` steps of each series, or all of a shorter one (see `tasks.forecast.shortest_window`); more are welcome
+        (missing values are filled from them).
         labels: the labels table of this data, when the run was trained with one: attributes, and the answers where they are
             known. Every series of it is answered. Without it the attributes come from the table of the training, as far as it
             can be read and knows the series; others are filled, and the notes say so.
@@ -139,11 +140,9 @@ class Predictor:
         table = append_horizon(table, ahead, weekdays_only=plan.period == TRADING_WEEK)
         said = [*said, *table.notes[len(read.notes) :]]  # what continuing the times adds
         prepared = preparation.apply(table, Split.all_test(table))
-        samples = ForecastSamples(prepared, None, "test", plan.window, ahead)
-        notes = [*said, *prepared.notes]
-        if samples.skipped:
-            shown = ", ".join(samples.skipped[:5])
-            notes.append(f"{len(samples.skipped)} series are shorter than the window and have no forecast: {shown}.")
+        shortest = shortest_window(plan.model, plan.window, plan.period)
+        samples = ForecastSamples(prepared, None, "test", plan.window, ahead, shortest=shortest)
+        notes = [*said, *prepared.notes, *short_notes(samples)]
         calibration = self.trained.calibration
         if calibration is None or calibration.record.method != "adaptive":
             return samples.only(samples.final), notes
@@ -163,8 +162,8 @@ class Predictor:
     def live(self, history: Source, labels: Source | None = None, steps: int | None = None) -> LiveForecast:
         """A forecast of one series that is kept up to date row by row: `update(row)`, `forecast()`.
 
-        history: rows of one series as for `predict`, at least a window of them. steps: so many of its last rows are read, those
-        before only fill gaps; None: all of them.
+        history: rows of one series as for `predict`. steps: so many of its last rows are read, those before only fill gaps; None:
+        all of them.
         Raises ConfigError for another task or several series; DataError as `predict` does.
         """
         plan = self.trained.plan
@@ -214,6 +213,22 @@ class Predictor:
             )
         short = f"{len(unscored)} series have no score, being too short or empty: {', '.join(unscored[:5])}."
         return Prediction(range_rows(found), (*notes, *prepared.notes, *([short] if unscored else [])), step_rows(found))
+
+
+def short_notes(samples: ForecastSamples) -> list[str]:
+    """What is said of series that are shorter than the window."""
+    notes = []
+    if samples.short:
+        notes.append(
+            f"{len(samples.short)} series are shorter than the window of {samples.window} steps; each is forecast from what it "
+            f"has: {', '.join(samples.short[:5])}."
+        )
+    if samples.skipped:
+        notes.append(
+            f"{len(samples.skipped)} series have fewer than {samples.shortest} steps and no forecast: "
+            f"{', '.join(samples.skipped[:5])}."
+        )
+    return notes
 
 
 def whole_or_steps(task: Task, prepared: Prepared) -> SequenceSamples | StepSamples:

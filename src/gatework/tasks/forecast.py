@@ -34,6 +34,9 @@ class Draw:
     seed: int
 
 
+LEAST_STEPS = 8
+"""Of a window that begins where its series does: fewer say too little of where a series stands and how far it moves."""
+
 LEAST_CHANGE = 0.1
 """Of the usual change over a season: a series that hardly moves does not drown the others in the loss `mase`."""
 
@@ -71,7 +74,8 @@ class Forecast(Task):
         return make_output(self.asked.output, quantile_levels(self.asked.intervals))
 
     def samples(self, prepared: Prepared, split: Split, part: Part) -> ForecastSamples:
-        samples = ForecastSamples(prepared, split, part, window=self.window, horizon=self.horizon)
+        shortest = shortest_window(self.model, self.window, self.season)
+        samples = ForecastSamples(prepared, split, part, window=self.window, horizon=self.horizon, shortest=shortest)
         if self.is_mase:
             samples.weights = series_weights(prepared, split, self.season)
         if self.output.is_count:
@@ -169,6 +173,11 @@ class Forecast(Task):
     def predictions(self, prepared: Prepared, samples: Samples, values: np.ndarray) -> pl.DataFrame:
         assert isinstance(samples, ForecastSamples)
         return judge.prediction_rows(prepared, samples, values)
+
+
+def shortest_window(model: ModelPlan, window: int, season: int) -> int:
+    """The fewest steps that a forecast is made from where there is no whole window: a few, a segment, what `season` needs."""
+    return min(window, max(LEAST_STEPS, model.segment, 2 * season if model.normalise == "season" else 0))
 
 
 def series_weights(prepared: Prepared, split: Split, season: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from gatework.data.prepared import Prepared
-from gatework.data.samples import ForecastSamples
+from gatework.data.samples import Batch, ForecastSamples
 from gatework.data.series import Rows
 from gatework.tasks.baselines import (
     CLASSICAL,
@@ -69,11 +69,12 @@ def gapless(case: Case, prepared: Prepared) -> Array:
 
 
 def dlinear_answer(case: Case, train: ForecastSamples, judged: ForecastSamples) -> Answer | None:
-    """DLinear on the targets' own past, as long as the model's window."""
+    """DLinear on the targets' own past, a window of it; the first step of a shorter one stands for those before."""
     past_of: dict[int, np.ndarray] = {id(samples): scaled_past(case, samples.prepared) for samples in (train, judged)}
 
     def past(samples: ForecastSamples, index: np.ndarray) -> np.ndarray:
-        rows = samples.origin[index][:, None] + np.arange(-samples.window, 0)
+        start = samples.prepared.offsets[samples.sequence[index]]
+        rows = np.maximum(samples.origin[index][:, None] + np.arange(-samples.window, 0), start[:, None])
         found: np.ndarray = past_of[id(samples)][rows]
         return found
 
@@ -114,15 +115,22 @@ def keys_of(prepared: Prepared, period: int) -> tuple[IntArray, str]:
     return position_keys(prepared.offsets, period)
 
 
+def filled_windows(batch: Batch, window: int) -> np.ndarray:
+    """(n, window, input_size): the inputs of each window, its first step repeated in front where it is shorter."""
+    begin, end = batch.inputs.offsets[:-1, None].numpy(), batch.inputs.offsets[1:, None].numpy()
+    filled: np.ndarray = batch.inputs.values.numpy()[np.maximum(end + np.arange(-window, 0), begin)]
+    return filled
+
+
 def ridge_answer(case: Case, train: ForecastSamples, judged: ForecastSamples) -> Answer | None:
-    """Ridge on the window, in the units of the data."""
+    """Ridge on the window, in the units of the data; the first step of a shorter one stands for those before."""
 
     def windows(index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         batch = train.batch(index)
         count = len(index)
         # on the scale of the preparation, whatever scale the network forecasts on
         targets = train.prepared.targets[train.origin[index][:, None] + np.arange(train.horizon)].reshape(count, -1)
-        return batch.inputs.values.reshape(count, train.window, -1).numpy(), batch.future.reshape(count, -1).numpy(), targets
+        return filled_windows(batch, train.window), batch.future.reshape(count, -1).numpy(), targets
 
     fitted = ridge_window(windows, len(train))
     if fitted is None:
@@ -131,7 +139,6 @@ def ridge_answer(case: Case, train: ForecastSamples, judged: ForecastSamples) ->
     for start in range(0, len(judged), RIDGE_BATCH):
         batch = judged.batch(np.arange(start, min(start + RIDGE_BATCH, len(judged))))
         count = len(batch.index)
-        inputs = batch.inputs.values.reshape(count, judged.window, -1).numpy()
-        parts.append(fitted.predict(inputs, batch.future.reshape(count, -1).numpy()))
+        parts.append(fitted.predict(filled_windows(batch, judged.window), batch.future.reshape(count, -1).numpy()))
     scaled = np.concatenate(parts).reshape(len(judged), judged.horizon, -1)
     return Answer("ridge on the window", fitted.description, case.preparation.inverse_targets(scaled))

@@ -40,11 +40,10 @@ def label(case: Case) -> str:
 def examples(case: Case, judged: ForecastSamples, truth: np.ndarray, answers: list[Answer]) -> list[LinesFigure]:
     """Windows at fixed places of the judged part, chosen without looking at the error: at 1/6, 3/6, 5/6 of it."""
     places = sorted({int(len(judged) * (2 * number + 1) / (2 * NUM_EXAMPLES)) for number in range(NUM_EXAMPLES)})
-    shown = min(judged.window, 3 * judged.horizon)
     prepared = judged.prepared
     figures = []
     for number, place in enumerate(places, start=1):
-        origin = int(judged.origin[place])
+        origin, shown = int(judged.origin[place]), min(int(judged.lengths[place]), 3 * judged.horizon)
         rows = np.arange(origin - shown, origin + judged.horizon)
         stamps = stamp_texts(prepared.times.gather(rows))
         lines = [
@@ -74,7 +73,7 @@ def examples(case: Case, judged: ForecastSamples, truth: np.ndarray, answers: li
 
 def example_caption(judged: ForecastSamples, place: int, shown: int) -> str:
     """What is shown: how much of the window, how far ahead, and of which series."""
-    window, horizon = judged.window, judged.horizon
+    window, horizon = int(judged.lengths[place]), judged.horizon
     past = counted(window, "step") if shown == window else f"last {shown} of the {counted(window, 'step')}"
     ids = judged.prepared.ids
     of_series = f" of series {ids[int(judged.sequence[place])]}" if len(ids) > 1 else ""

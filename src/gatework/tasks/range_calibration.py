@@ -215,8 +215,10 @@ def deviations(samples: ForecastSamples, targets: Array) -> Array:
     spread = np.empty((len(samples), targets.shape[1]))
     for start in range(0, len(samples), 2048):  # a few megabytes at once, whatever the number of windows
         origin = samples.origin[start : start + 2048]
-        window = targets[origin[:, None] + np.arange(-samples.window, 0)]
-        seen = ~np.isnan(window)
+        start_row = samples.prepared.offsets[samples.sequence[start : start + 2048]][:, None]
+        rows = origin[:, None] + np.arange(-samples.window, 0)
+        window = targets[np.maximum(rows, start_row)]
+        seen = ~np.isnan(window) & (rows >= start_row)[..., None]
         count = np.maximum(seen.sum(1), 1)
         filled = np.where(seen, window, 0.0)
         mean = filled.sum(1) / count

@@ -213,8 +213,10 @@ def mixed(batch: Batch, columns: Columns, alpha: float, generator: np.random.Gen
     share = max(share, 1.0 - share)
     lengths = batch.inputs.lengths.numpy()
     partner = np.arange(len(lengths))
-    filled = np.flatnonzero(lengths)
-    partner[filled] = generator.permutation(filled)
+    is_forecast = batch.future.shape[1] > 0
+    # the past of a forecast keeps its tempo: it is mixed with one that is equally long
+    for members in [np.flatnonzero(lengths == each) for each in np.unique(lengths)] if is_forecast else [np.flatnonzero(lengths)]:
+        partner[members] = generator.permutation(members)
     starts = batch.inputs.offsets.numpy()[:-1]
     positions = [
         starts[other] + np.linspace(0.0, max(0, lengths[other] - 1), lengths[own]) for own, other in enumerate(partner.tolist())

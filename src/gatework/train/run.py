@@ -113,18 +113,35 @@ def divide(plan: Plan, table: Table, split: Split, parts: Sequence[Part] = PARTS
     preparation = Preparation.fit(table, split, like, plan.training.keep_scales)
     prepared = preparation.apply(table, split)
     samples = {part: planned_task(plan).samples(prepared, split, part) for part in parts}  # what gives none is refused now
-    return Dataset(table, with_note(split, untrained_note(samples["train"])), preparation, prepared)
+    train = samples["train"]
+    if isinstance(train, ForecastSamples) and not plan.training.init_from:  # a window that was taken over may be too long
+        train.check_whole(split)
+    for note in length_notes(train):
+        split = with_note(split, note)
+    return Dataset(table, split, preparation, prepared)
 
 
-def untrained_note(train: Samples) -> str:
-    """The series that are too short to be trained on, by name; empty when there is none."""
-    if not isinstance(train, ForecastSamples) or not train.skipped:
-        return ""
-    named = ", ".join(train.skipped[:5]) + (f" and {len(train.skipped) - 5} more" if len(train.skipped) > 5 else "")
-    return (
-        f"{len(train.skipped)} series have fewer than {train.window + train.horizon} steps (window and horizon) "
-        f"in the training part and are not trained on: {named}."
-    )
+def length_notes(train: Samples) -> list[str]:
+    """The series that are too short for a whole window, and those that are too short to be trained on, by name."""
+    if not isinstance(train, ForecastSamples):
+        return []
+    notes = []
+    if train.short:
+        notes.append(
+            f"{len(train.short)} series have fewer than {train.window + train.horizon} steps (window and horizon) in the "
+            f"training part: what is read of them begins at their first step: {listed(train.short)}."
+        )
+    if train.skipped:
+        notes.append(
+            f"{len(train.skipped)} series have fewer than {train.shortest + train.horizon} steps in the training part and are "
+            f"not trained on: {listed(train.skipped)}."
+        )
+    return notes
+
+
+def listed(names: Sequence[str]) -> str:
+    """Up to five names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def with_note(split: Split, note: str) -> Split:

@@ -17,12 +17,14 @@ class Window:
     """Windows as their lanes see them. A lane is a window, or one target of it where targets go apart.
 
     scale: the level and spread of each lane. recent: (lanes, steps, own_size), all inputs of the lane's steps, targets normalised
-    and first. lane: (lanes,) which target it is, where targets go apart; else zeros.
+    and first. lane: (lanes,) which target it is, where targets go apart; else zeros. seen: (lanes, steps) bool, the steps that a
+    lane has, where some are shorter: these have zeros in front, which no recurrence reads; None: all.
     """
 
     scale: WindowScale
     recent: Tensor
     lane: Tensor
+    seen: Tensor | None = None
 
 
 def lane_sizes(plan: ModelPlan, sizes: Sizes) -> tuple[int, int]:
@@ -32,7 +34,7 @@ def lane_sizes(plan: ModelPlan, sizes: Sizes) -> tuple[int, int]:
 
 
 class WindowEntry(Entry):
-    """Windows (n · window, input_size) as sequences of segments, one lane each: (lanes · segments, output_size).
+    """Windows (total_steps, input_size) as sequences of segments, one lane each: (total_segments, output_size).
 
     Targets are put on the window's own scale. With the channels apart, each target is a lane of its own with the inputs that all
     share, and one network serves all of them (Nie et al. 2023, PatchTST, section 3.1). A segment of several steps is one input of
@@ -57,12 +59,12 @@ class WindowEntry(Entry):
             self.embed = nn.Sequential(nn.Linear(plan.segment * own_size, plan.hidden_size), nn.ReLU())
 
     def window(self, inputs: Ragged, horizon: int) -> Window:
-        """The lanes of equally long windows. Raises ConfigError when a window is shorter than the seasons it is measured by."""
+        """The lanes of the windows. Raises ConfigError when a window is shorter than the seasons it is measured by."""
         count = inputs.num_sequences
-        values = inputs.values.view(count, -1, self.sizes.input_size)
-        if self.plan.normalise == "season" and values.shape[1] < 2 * self.season:
+        values, seen = side_by_side(inputs)
+        if self.plan.normalise == "season" and int(inputs.lengths.min()) < 2 * self.season:
             raise ConfigError(
-                f"The window has {values.shape[1]} steps; --normalise season needs two seasons of {self.season} steps. "
+                f"The window has {int(inputs.lengths.min())} steps; --normalise season needs two seasons of {self.season} steps. "
                 f"Give --window {2 * self.season} or more, or another --normalise."
             )
         if not torch.equal(self.order, torch.arange(len(self.order))):
@@ -78,17 +80,42 @@ class WindowEntry(Entry):
             )
             lane = torch.arange(number).repeat(count)
             zero = self.zero[lane][:, None, None]
-        scale = window_scale(self.plan.normalise, history, horizon, self.season, zero)
+            seen = None if seen is None else seen.repeat_interleave(number, 0)
+        scale = window_scale(self.plan.normalise, history, horizon, self.season, zero, seen)
         own = history if self.plan.normalise == "none" else scale.normalise(history)
+        if seen is not None:
+            own = own.masked_fill(~seen[..., None], 0.0)
         recent = torch.cat([own, shared], dim=-1) if shared.shape[-1] else own
-        return Window(scale, recent, lane)
+        return Window(scale, recent, lane, seen)
 
     def forward(self, inputs: Ragged, horizon: int) -> tuple[Ragged, Window]:
         """What the layers read, and the windows for the head."""
         window = self.window(inputs, horizon)
         if self.embed is None:
-            return Ragged.dense(window.recent), window
+            return read_by(window.recent, window.seen), window
         lanes, steps, _ = window.recent.shape
         segments = steps // self.plan.segment
-        used = window.recent[:, steps - segments * self.plan.segment :]
-        return Ragged.dense(self.embed(used.reshape(lanes, segments, -1))), window
+        used = window.recent[:, steps - segments * self.plan.segment :].reshape(lanes, segments, -1)
+        if window.seen is None:
+            return Ragged.dense(self.embed(used)), window
+        own = window.seen.sum(1) // self.plan.segment
+        read = read_by(used, torch.arange(segments) >= segments - own[:, None])
+        return read.with_values(self.embed(read.values)), window
+
+
+def side_by_side(inputs: Ragged) -> tuple[Tensor, Tensor | None]:
+    """Windows as (n, longest, input_size), the last steps below each other and zeros in front of those that are shorter.
+
+    Also (n, longest) bool, the steps that each has; None where all are equally long.
+    """
+    if inputs.is_uniform:
+        return inputs.values.view(inputs.num_sequences, -1, inputs.values.shape[-1]), None
+    longest = int(inputs.lengths.max())
+    seen = torch.arange(longest) >= longest - inputs.lengths[:, None]
+    values = inputs.values.new_zeros(inputs.num_sequences, longest, inputs.values.shape[-1])
+    return values.masked_scatter(seen[..., None], inputs.values), seen
+
+
+def read_by(recent: Tensor, seen: Tensor | None) -> Ragged:
+    """The steps that each lane has, as what the recurrence reads."""
+    return Ragged.dense(recent) if seen is None else Ragged.from_lengths(recent[seen], seen.sum(1))

@@ -23,7 +23,7 @@ class ForecastHead(nn.Module):
 
     recent: the last inputs, linear and starting at zero: what ridge regression would do, so that the memory is left with what a
     linear model cannot (the autoregressive path of Lai et al. 2018, section 3.6). It moves where a value lies, not how uncertain
-    it is.
+    it is. Steps that a shorter window does not have add nothing.
     """
 
     means: Tensor
@@ -66,7 +66,9 @@ class ForecastHead(nn.Module):
         decoded = self.decoder(features, window, future.repeat_interleave(lanes, 0) if lanes > 1 else future)
         raw = decoded.unflatten(-1, (-1, self.own_targets)).movedim(-2, -1)
         if self.recent is not None:
-            recent = window.recent[:, window.recent.shape[1] - self.recent_steps :].flatten(1)
+            recent = window.recent[:, max(0, window.recent.shape[1] - self.recent_steps) :]
+            lacking = self.recent_steps - recent.shape[1]
+            recent = nn.functional.pad(recent, (0, 0, lacking, 0)).flatten(1) if lacking else recent.flatten(1)
             first = raw[..., :1] + self.recent(recent).unflatten(-1, (horizon, -1))[..., None]
             raw = torch.cat([first, raw[..., 1:]], dim=-1)
         base, spread = window.scale.base, window.scale.spread

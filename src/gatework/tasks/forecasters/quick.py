@@ -49,12 +49,13 @@ class QuickHead:
     def read(self, state: Float32Array, recent: Float32Array, future: Float32Array) -> Float32Array:
         """(horizon, num_targets) on the model's scale.
 
-        state: (hidden_size,) after the last step. recent: (recent_steps, input_size), targets first.
+        state: (hidden_size,) after the last step. recent: (recent_steps, input_size), targets first; fewer at a start.
         future: (horizon, num_future).
         """
         flat = self.memory.of(state) + self.bias
         if self.recent is not None:
-            flat += self.recent.of(recent.reshape(-1))
+            lacking = self.recent_steps - len(recent)
+            flat += self.recent.of((np.pad(recent, ((lacking, 0), (0, 0))) if lacking else recent).reshape(-1))
         output: Float32Array = flat.reshape(self.horizon, -1)
         if self.context is None:
             return output

@@ -32,11 +32,14 @@ class WindowScale:
         return (history - self.past) / self.spread
 
 
-def window_scale(kind: Normalisation, history: Tensor, horizon: int, season: int, zero: Tensor) -> WindowScale:
+def window_scale(
+    kind: Normalisation, history: Tensor, horizon: int, season: int, zero: Tensor, seen: Tensor | None = None
+) -> WindowScale:
     """The scale of every window.
 
     history: (lanes, window, targets) on the model's scale. season: steps of one season, for the kind `season`.
     zero: (targets,) the place of the data's zero on the model's scale, for the kind `scale`.
+    seen: (lanes, window) bool, the steps that a window has, where some are shorter; their last step stands last.
 
     none: as it is. last: the last value is the level. mean: the window's mean is. standard: mean, and the deviation is the
     spread. scale: the mean distance from zero is the spread. season: a forecast is added to the value one season before it, the
@@ -50,15 +53,24 @@ def window_scale(kind: Normalisation, history: Tensor, horizon: int, season: int
         last = history[:, -1:]
         return WindowScale(last, last, one.expand_as(last))
     if kind == "scale":
-        spread = (history - zero).abs().mean(1, keepdim=True).clamp(min=LEAST_SPREAD)
+        spread = mean_over((history - zero).abs(), seen).clamp(min=LEAST_SPREAD)
         return WindowScale(zero.expand_as(spread), zero.expand_as(spread), spread)
     if kind == "season":
         return seasonal_scale(history, horizon, season)
-    mean = history.mean(1, keepdim=True)
+    mean = mean_over(history, seen)
     if kind == "mean":
         return WindowScale(mean, mean, one.expand_as(mean))
-    spread = history.std(1, keepdim=True, correction=0).clamp(min=LEAST_SPREAD)
-    return WindowScale(mean, mean, spread)
+    if seen is None:
+        return WindowScale(mean, mean, history.std(1, keepdim=True, correction=0).clamp(min=LEAST_SPREAD))
+    return WindowScale(mean, mean, mean_over((history - mean).square(), seen).sqrt().clamp(min=LEAST_SPREAD))
+
+
+def mean_over(values: Tensor, seen: Tensor | None) -> Tensor:
+    """(lanes, 1, targets) the mean over the steps that each window has."""
+    if seen is None:
+        return values.mean(1, keepdim=True)
+    total = values.masked_fill(~seen[..., None], 0.0).sum(1, keepdim=True)
+    return total / seen.sum(1)[:, None, None]
 
 
 def seasonal_scale(history: Tensor, horizon: int, season: int) -> WindowScale:
