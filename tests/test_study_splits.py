@@ -3,18 +3,23 @@
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from gatework.data.prepare import Preparation
 from gatework.data.samples import ForecastSamples
 from gatework.data.split import PARTS, apply_split
-from gatework.data.table import Field
+from gatework.data.table import Field, Table
 from gatework.errors import ConfigError, DataError
 from gatework.runs import DataPlan, FieldPlan, Plan, SplitPlan
 from gatework.runs.study import Backtest, Folds
 from gatework.study.backtest import axis_of, moments, plan_backtest
 from gatework.study.folds import plan_folds
+from gatework.study.job import Planned
+from gatework.tasks import Forecast
+from gatework.tasks.forecast_baselines import dlinear_answer
+from gatework.tasks.task import Case
 from refusals import refusal
-from tables import forecast_table, sequence_table
+from tables import forecast_table, sequence_table, with_field, with_steps
 
 WINDOW, HORIZON = 5, 3
 
@@ -109,6 +114,79 @@ def test_no_window_that_is_trained_on_reaches_into_the_test_stretch_and_no_other
             behind = np.flatnonzero((names == name) & (rank >= edges[number + 1]))
             assert (split.steps[behind] == -1).tolist() == [place < WINDOW + embargo for place in range(len(behind))]
         assert (split.steps[rank < edges[number]] >= 0).all()
+
+
+def folds_with_gaps(policy: str, names: tuple[str, ...] = ("load", "temp", "price")) -> tuple[Table, list[Planned]]:
+    """Two series with gaps everywhere, directly behind the edges of the folds among them."""
+    table = forecast_table([120, 90], gaps=0.2, columns={"kind": (Field("kind", "categorical", "past"), ["a", "b", "c"] * 70)})
+    is_gap = pl.int_range(pl.len()).over("site") % 30 < 4  # the edges of four folds of 120 steps lie at 30, 60, 90
+    table = with_steps(table, *(pl.when(~is_gap).then(pl.col(name)).alias(name) for name in (*names, "kind")))
+    for name in names:
+        table = with_field(table, name, missing=policy)
+    return table, plan_folds(table, {"": forecast_plan()}, Folds(k=4), seed=0)
+
+
+@pytest.mark.parametrize("policy", ["previous", "linear", "mask", "decay", "drop"])
+def test_no_value_of_the_test_stretch_changes_a_number_of_the_other_parts(policy: str) -> None:
+    """A gap directly behind the stretch would get its last value; and where rows are dropped the purge is too short."""
+    names = ("load",) if policy == "drop" else ("load", "temp", "price")
+    table, planned = folds_with_gaps(policy, names)
+    changed_somewhere = False
+    for each in planned:
+        split = apply_split(each.split, table)
+        is_test = pl.Series(split.rows_of("test"))
+        changes = [pl.when(is_test).then(pl.col(name) * 9 + 400).otherwise(pl.col(name)).alias(name) for name in names]
+        other = with_steps(
+            table,
+            *changes,
+            pl.when(is_test & pl.col("kind").is_not_null()).then(pl.lit("c")).otherwise(pl.col("kind")).alias("kind"),
+        )
+        prepared = [Preparation.fit(rows, split).apply(rows, split) for rows in (table, other)]
+        for part in ("train", "validation"):
+            one, two = (ForecastSamples(numbers, split, part, WINDOW, HORIZON) for numbers in prepared)
+            assert one.origin.tolist() == two.origin.tolist()
+            every = np.arange(len(one))
+            first, second = one.batch(every), two.batch(every)
+            assert torch.equal(first.inputs.values, second.inputs.values)
+            assert torch.equal(first.future, second.future)
+            assert torch.equal(first.targets, second.targets)
+        one, two = (ForecastSamples(numbers, split, "test", WINDOW, HORIZON) for numbers in prepared)
+        changed_somewhere |= not torch.equal(
+            one.batch(np.arange(len(one))).inputs.values, two.batch(np.arange(len(two))).inputs.values
+        )
+    assert changed_somewhere, "the values that were changed are inputs of the test windows"
+
+
+def test_a_gap_behind_the_test_stretch_takes_the_last_value_before_it() -> None:
+    table, planned = folds_with_gaps("previous")
+    split = apply_split(planned[1].split, table)
+    preparation = Preparation.fit(table, split)
+    prepared = preparation.apply(table, split)
+    rows, load = np.arange(120), table.steps["load"].to_numpy()[:120]
+    tested = np.flatnonzero(split.steps[:120] == 2)
+    before = rows[(rows < tested[0]) & ~np.isnan(load)][-1]
+    assert np.isnan(load[tested[-1] + 1])
+    column = prepared.inputs[:, prepared.input_names.index("load")]
+    assert column[tested[-1] + 1] == column[before]
+    inside = rows[(rows >= tested[0]) & (rows <= tested[-1]) & np.isnan(load)][-1]
+    latest = rows[(rows < inside) & ~np.isnan(load)][-1]
+    assert latest in tested
+    assert column[inside] == column[latest], "within the stretch a gap is filled as ever"
+
+
+def test_dlinear_learns_nothing_of_the_test_stretch() -> None:
+    table, planned = folds_with_gaps("previous", ("load",))
+    split = apply_split(planned[1].split, table)
+    preparation, task = Preparation.fit(table, split), Forecast(HORIZON, WINDOW)
+    is_test = pl.Series(split.rows_of("test"))
+    other = with_steps(table, pl.when(is_test).then(pl.col("load") * 9).otherwise(pl.col("load")).alias("load"))
+    said = []
+    for rows in (table, other):
+        train = task.samples(preparation.apply(rows, split), split, "train")
+        answer = dlinear_answer(Case(preparation, split, train, train, 0, ("",)), train, train)
+        assert answer is not None
+        said.append(answer.values)
+    np.testing.assert_array_equal(*said)
 
 
 def test_stretches_without_a_clock_are_shares_of_each_series() -> None:

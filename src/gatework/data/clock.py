@@ -5,7 +5,7 @@ import numpy.typing as npt
 import polars as pl
 
 from gatework.data.calendar import typical_step
-from gatework.data.fill import previous_observed
+from gatework.data.fill import Borders, previous_observed
 from gatework.data.order import duration_text, is_regular, step_sizes
 from gatework.data.prepared import Prepared
 from gatework.data.series import BoolArray, IntArray, Rows, time_numbers
@@ -51,15 +51,20 @@ def elapsed_steps(clock: FloatArray, rows: Rows) -> FloatArray:
     return np.where(np.arange(len(clock)) == rows.start, 0.0, gaps)
 
 
-def since_observed(observed: BoolArray, clock: FloatArray, rows: Rows) -> FloatArray:
+def since_observed(observed: BoolArray, clock: FloatArray, rows: Rows, borders: Borders | None = None) -> FloatArray:
     """(total_steps,) the time since a value was last measured before each row; since the first row where it never was.
 
+    borders: measurements that a row must not know count as none.
     The δ of Che et al. 2018, doi:10.1038/s41598-018-24271-9, Methods.
     """
     if not len(clock):
         return clock.copy()
-    latest = previous_observed(observed, rows)
-    before = np.concatenate([[-1], latest[:-1]])
+    if borders is None:
+        before = np.concatenate([[-1], previous_observed(observed, rows)[:-1]])
+    else:  # up to the row before, as far as this row may know
+        part, reach = np.concatenate([[-1], borders.part[:-1]]), borders.reach
+        seen = np.concatenate([[False], observed[:-1]])
+        before = previous_observed(seen, rows, Borders(part, reach)) - 1
     source = np.where(before >= rows.start, before, rows.start)
     gaps: FloatArray = clock - clock[source]
     return gaps

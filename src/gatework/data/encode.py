@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from gatework.data.bins import fill_bins, fit_edges
 from gatework.data.clock import since_observed
-from gatework.data.fill import IN_WORDS, fill
+from gatework.data.fill import IN_WORDS, Borders, fill
 from gatework.data.scale import CLIP, UNSCALED, NumericScale, fit_scale, mean_and_std
 from gatework.data.series import BoolArray, Rows
 from gatework.data.table import Field, Kind, Missing
@@ -71,13 +71,14 @@ class Place:
     """Where a column stands: its series, its times, which rows may be interpolated, and which count as gaps when empty.
 
     All arrays are (rows of the frame,). times: in usual steps since the first row of the series. counted: False at steps that are
-    still to come, whose gaps are no fault.
+    still to come, whose gaps are no fault. borders: what gaps must not be filled from, where parts do not come in their order.
     """
 
     rows: Rows
     times: FloatArray
     may_look_ahead: BoolArray
     counted: BoolArray
+    borders: Borders | None = None
 
 
 def fit_field(
@@ -166,7 +167,7 @@ def encode(field: FittedField, column: pl.Series, place: Place) -> tuple[FloatAr
         notes.append(
             f"'{field.name}': {gaps} of {int(place.counted.sum())} values are missing; each is {IN_WORDS[field.missing]}."
         )
-    filled = fill(values, place.rows, policy, default, constant, place.times, place.may_look_ahead)
+    filled = fill(values, place.rows, policy, default, constant, place.times, place.may_look_ahead, place.borders)
     if field.kind == "categorical":
         block = np.eye(len(field.categories) + 1)[filled.astype(np.int64)]
     else:
@@ -182,7 +183,7 @@ def encode(field: FittedField, column: pl.Series, place: Place) -> tuple[FloatAr
             block = np.concatenate([block, fill_bins(filled, field.edges)], axis=1)
     columns = [block, ~missing[:, None]] if field.has_mask else [block]
     if field.has_since:
-        since = since_observed(~missing, place.times, place.rows) / field.since_scale
+        since = since_observed(~missing, place.times, place.rows, place.borders) / field.since_scale
         columns.append(np.minimum(since, CLIP)[:, None])
     return np.concatenate(columns, axis=1) if len(columns) > 1 else block, notes
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from gatework.data.calendar import calendar_features, calendar_names
 from gatework.data.clock import ELAPSED, elapsed_steps, times_in_steps
 from gatework.data.encode import FittedField, Place, encode, raw_numbers
+from gatework.data.fill import Borders
 from gatework.data.future import open_rows
 from gatework.data.observed import unseen_notes
 from gatework.data.prepare_fit import PreparationRecord, dropping, fit_record, kept
@@ -180,7 +181,8 @@ class Preparation:
             grouped = grouped.only(rows, sequences)
         steps = table.steps if rows.all() else table.steps.filter(pl.Series(rows))
         times = times_in_steps(steps[table.time], grouped, self.record.usual_step)
-        place = Place(grouped, times, in_train[rows], ~open_rows(table)[rows])
+        borders = None if split is None else Borders.of(split.steps[rows], grouped)
+        place = Place(grouped, times, in_train[rows], ~open_rows(table)[rows], borders)
         count = int(sequences.sum())
         nowhere = np.zeros(count, dtype=bool)
         alone = Place(from_lengths(np.ones(count, dtype=np.int64)), np.zeros(count), nowhere, ~nowhere)

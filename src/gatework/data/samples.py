@@ -77,7 +77,7 @@ class ForecastSamples:
         self.targets = prepared.targets
         rows = Rows(prepared.offsets)
         in_part = np.ones(rows.total_steps, dtype=bool) if split is None else split.rows_of(part)[prepared.rows]
-        fits, is_short = self._fits(rows, in_part)
+        fits, is_short = self._fits(rows, in_part, self._closed(split, rows))
         sequence = rows.sequence
         counts = np.bincount(sequence[fits], minlength=len(rows.lengths))
         rows_in_part = np.bincount(sequence[in_part], minlength=len(rows.lengths))
@@ -152,12 +152,24 @@ class ForecastSamples:
             weight=None if self.weights is None else torch.from_numpy(self.weights[sequence])[:, None],
         )
 
-    def _fits(self, rows: Rows, in_part: BoolArray) -> tuple[BoolArray, BoolArray]:
+    def _fits(self, rows: Rows, in_part: BoolArray, closed: BoolArray) -> tuple[BoolArray, BoolArray]:
         """(total_steps,) whether a sample can begin its forecast at each row; (num_sequences,) which series give no whole one."""
-        before, has_horizon = np.arange(rows.total_steps) - rows.start, self._has_horizon(rows, in_part)
-        whole = (before >= self.window) & has_horizon
+        row = np.arange(rows.total_steps)
+        before, running = row - rows.start, np.concatenate([[0], np.cumsum(closed, dtype=np.int64)])
+        may_begin = self._has_horizon(rows, in_part) & (running[:-1] == running[np.maximum(row - self.window, rows.start)])
+        whole = (before >= self.window) & may_begin
         is_short: BoolArray = np.bincount(rows.sequence[whole], minlength=len(rows.lengths)) == 0
-        return whole | (is_short[rows.sequence] & (before >= self.shortest) & has_horizon), is_short
+        return whole | (is_short[rows.sequence] & (before >= self.shortest) & may_begin), is_short
+
+    def _closed(self, split: Split | None, rows: Rows) -> BoolArray:
+        """(total_steps,) rows that no input may come from: those of later parts, where stretches do not come in their order.
+
+        A purge keeps windows away from them, unless rows in it were dropped because of missing values.
+        """
+        if split is None or not split.record.intervals:
+            return np.zeros(rows.total_steps, dtype=bool)
+        closed: BoolArray = split.steps[self.prepared.rows] > PARTS.index(self.part)
+        return closed
 
     def _has_horizon(self, rows: Rows, in_part: BoolArray) -> BoolArray:
         """(total_steps,) whether each row and those after it make a whole horizon inside the part."""

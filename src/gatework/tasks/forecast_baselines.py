@@ -70,7 +70,11 @@ def gapless(case: Case, prepared: Prepared) -> Array:
 
 def dlinear_answer(case: Case, train: ForecastSamples, judged: ForecastSamples) -> Answer | None:
     """DLinear on the targets' own past, a window of it; the first step of a shorter one stands for those before."""
-    past_of: dict[int, np.ndarray] = {id(samples): scaled_past(case, samples.prepared) for samples in (train, judged)}
+    hidden = case.split.steps[train.prepared.rows] > 0  # behind them training may go on, as in folds
+    past_of = {
+        id(judged): scaled_past(case, judged.prepared.raw_targets, judged.prepared.offsets),
+        id(train): scaled_past(case, np.where(hidden[:, None], np.nan, train.prepared.raw_targets), train.prepared.offsets),
+    }
 
     def past(samples: ForecastSamples, index: np.ndarray) -> np.ndarray:
         start = samples.prepared.offsets[samples.sequence[index]]
@@ -90,9 +94,9 @@ def dlinear_answer(case: Case, train: ForecastSamples, judged: ForecastSamples) 
     return Answer("DLinear", fitted.description, case.preparation.inverse_targets(np.concatenate(parts)))
 
 
-def scaled_past(case: Case, prepared: Prepared) -> np.ndarray:
+def scaled_past(case: Case, raw: np.ndarray, offsets: IntArray) -> np.ndarray:
     """(total_steps, num_targets) float32: the targets on the model's scale, each gap filled with the value before it, or 0."""
-    scaled = case.preparation.scale_targets(carried(prepared.raw_targets, prepared.offsets))
+    scaled = case.preparation.scale_targets(carried(raw, offsets))
     return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
 
 
