@@ -10,6 +10,7 @@ from gatework.runs import STEP_TASKS
 
 if TYPE_CHECKING:
     from gatework.runs import Evaluation, MetricInfo, Score, ScoreRow
+    from gatework.runs.evaluation import Differences
 
 PART_NAMES = {"train": "the training part", "validation": "the validation part", "test": "the test part", "new": "other data"}
 
@@ -32,9 +33,28 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         show.paragraph(sentence)
     if evaluation.uncertainty is not None:
         show_ranges(evaluation.uncertainty)
+    for each in evaluation.differences:
+        show_differences(each, evaluation.metrics)
     if evaluation.notes:
         show.heading("Note")
         show.bullets(evaluation.notes)
+
+
+def show_differences(found: "Differences", metrics: "Sequence[MetricInfo]") -> None:
+    """The model's scores for each value of an attribute, the largest difference of each metric, and the worst in words."""
+    told = [metric for metric in metrics if any(metric.name in group.scores for group in found.groups)]
+    gaps = {gap.metric: gap for gap in found.gaps}
+    show.heading(f"By {found.attribute}")
+    columns = []
+    for metric in told:
+        gap = gaps.get(metric.name)
+        scores = [*(group.scores.get(metric.name) for group in found.groups), gap.difference if gap else None]
+        decimals = column_decimals([score.value for score in scores if score is not None and score.value is not None])
+        columns.append([score_text(score, decimals).rstrip() for score in scores])
+    names = [*(f"{group.value} ({whole(group.num_samples)})" for group in found.groups), "largest difference"]
+    header = ["", *(metric_title(metric) for metric in told)]
+    show.wide_table(header, [[name, *(column[i] for column in columns)] for i, name in enumerate(names)])
+    show.paragraph(found.sentence)
 
 
 def row_name(row: "ScoreRow", num_samples: int) -> str:

@@ -32,6 +32,10 @@ def evaluate(
     ] = "test",
     labels: Labels = None,
     classical: Annotated[bool, typer.Option("--classical", help="Also ETS, Theta and ARIMA: a minute or more.")] = False,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Also the scores of each value of it, such as sex. [none]", show_default=False),
+    ] = None,
 ) -> None:
     """Score a run beside its baselines, or on other data.
 
@@ -39,6 +43,7 @@ def evaluate(
               gatework evaluate runs/data-load next_year.csv
     """
     from gatework.cli.evaluation import show_evaluation
+    from gatework.cli.request_options import split_list
     from gatework.evaluate import evaluate_run
     from gatework.evaluate.elsewhere import suffix_of
 
@@ -46,7 +51,8 @@ def evaluate(
         raise ConfigError(
             f"--part is '{part}'; expected one of {', '.join(PARTS)}. {nearest(part, PARTS)} Leave it out for test."
         )
-    evaluation = evaluate_run(run, source_of(data), part=cast(Part, part), labels=labels, classical=classical)
+    names = [name for text in by or () for name in split_list(text)]
+    evaluation = evaluate_run(run, source_of(data), part=cast(Part, part), labels=labels, classical=classical, by=names)
     show_evaluation(evaluation)
     if evaluation.part != "test":
         show.heading("Saved")

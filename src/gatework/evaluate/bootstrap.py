@@ -53,7 +53,7 @@ class Resampled:
     def scores(self) -> dict[str, Score]:
         """Value and interval of each metric, by name."""
         return {
-            info.name: _score(value, draws) for info, value, draws in zip(self.metrics, self.point, self.draws.T, strict=True)
+            info.name: score_of(value, draws) for info, value, draws in zip(self.metrics, self.point, self.draws.T, strict=True)
         }
 
 
@@ -93,7 +93,7 @@ def gain(model: Resampled, baseline: Resampled, metric: str) -> Score:
     """
     place = [info.name for info in model.metrics].index(metric)
     values = [_advantage(model.metrics[place], row[..., place], other[..., place]) for row, other in _pairs(model, baseline)]
-    return _score(float(values[0]), values[1])
+    return score_of(float(values[0]), values[1])
 
 
 def _pairs(model: Resampled, baseline: Resampled) -> list[tuple[Array, Array]]:
@@ -106,8 +106,8 @@ def _advantage(info: MetricInfo, ours: Array, theirs: Array) -> Array:
     return 1.0 - divide(ours, theirs)
 
 
-def _score(value: float, draws: Array) -> Score:
-    """The percentile interval of the draws that are defined; none where there are too few of them."""
+def score_of(value: float, draws: Array) -> Score:
+    """A value with the percentile interval of the draws that are defined; without one where there are too few of them."""
     if not np.isfinite(value):
         return Score(value=None)
     defined = draws[np.isfinite(draws)]

@@ -1,8 +1,8 @@
 """One trained model on one part of the data: predictions, metrics with intervals beside the baselines, a verdict in words."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from gatework.data.step_samples import StepSamples
 from gatework.errors import ConfigError, RunError
 from gatework.evaluate.anomalies import figures_of, judge_steps, threshold_notes, without_labels
 from gatework.evaluate.bootstrap import Resampled, Units, bootstrap, forecast_units, sequence_units, step_units
+from gatework.evaluate.differences import attributes_of, differences, sample_values
 from gatework.evaluate.elsewhere import beside_test, suffix_of
 from gatework.evaluate.partial import gains_over_baselines, partial_notes
 from gatework.evaluate.verdict import verdict
@@ -37,6 +38,7 @@ def evaluate_run(
     labels: Source | None = None,
     *,
     classical: bool = False,
+    by: Sequence[str] = (),
 ) -> Evaluation:
     """Judge a trained run on its test part and write evaluation.json and predictions.parquet; or on something else.
 
@@ -48,6 +50,8 @@ def evaluate_run(
         (part "new"), and the baselines still learn from the run's own training part.
     labels: the labels table of the other data, when the run was trained with one.
     classical: ETS, Theta and ARIMA too, beside a forecast: a minute or more. Raises MissingExtra without statsforecast.
+    by: columns with one value for each series, such as sex or site, whether or not they are inputs: the model's scores are also
+        told for each of their values, see `Evaluation.differences`.
     Raises RunError when the training has not finished or the folder is damaged; DataError when the data does not fit.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder(run)
@@ -59,7 +63,9 @@ def evaluate_run(
         )
     trained, sha256 = load_trained(folder)
     own, other = open_both(folder, data, labels)
-    judged = predict_and_judge(trained, own, other or own, "new" if other else part, classical=classical)
+    attributes = attributes_of(trained.plan, other or own, by, data, labels)
+    draws = Draws(attributes=attributes)
+    judged = predict_and_judge(trained, own, other or own, "new" if other else part, classical=classical, draws=draws)
     notes = (*judged.evaluation.notes, *trained_on_note(own, other)) if other else judged.evaluation.notes
     evaluation = judged.evaluation.model_copy(update={"model_sha256": sha256, "notes": notes})
     suffix = suffix_of(part, data if other else None)
@@ -92,10 +98,12 @@ class Draws:
     """How the bootstrap draws. seed: the same for what is compared in pairs.
 
     groups: the group of each sequence of the table, which are then the units; None: the usual ones.
+    attributes: by column, its value for each sequence of the table.
     """
 
     seed: int = SEED
     groups: Sequence[str] | None = None
+    attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def predict_and_judge(
@@ -105,11 +113,11 @@ def predict_and_judge(
     part: Part | Literal["new"],
     *,
     classical: bool = False,
-    seed: int = SEED,
+    draws: Draws = Draws(),
 ) -> Judged:
     """The model on one part of `other`. own: the data that it was trained on, from which the baselines learn.
 
-    seed: of the bootstrap, the same for what is compared in pairs.
+    draws: of the bootstrap; the groups of `other` are the units, where there are any.
     """
     if trained.plan.anomaly is not None:
         return detect_and_judge(trained, own, other, part)
@@ -119,8 +127,8 @@ def predict_and_judge(
     ranges = trained.task.ranges(outputs, judged, trained.preparation, trained.calibration)
     coverage = trained.task.coverage(outputs, judged, trained.calibration)
     model = Answer(model_name(trained.plan), describe(trained.plan), values, ranges=ranges, coverage=coverage)
-    groups = groups_of(other.table)
-    evaluation, resampled = judge(trained, own, judged, model, part, Draws(seed, groups), classical=classical)
+    draws = replace(draws, groups=groups_of(other.table))
+    evaluation, resampled = judge(trained, own, judged, model, part, draws, classical=classical)
     predictions = trained.task.predictions(other.prepared, judged, model.values)
     return Judged(evaluation, resampled, with_ranges(predictions, ranges))
 
@@ -230,7 +238,8 @@ def judge(
     answers = [model, *task.baselines(case), *(task.classical_baselines(case) if classical else ())]
     check_top(plan, judged)
     units = draw_units(task, case, plan) if draws.groups is None else group_units(case, draws.groups, plan)
-    resampled = [bootstrap(measured, units.index, seed=draws.seed) for measured in task.measure(case, answers)]
+    measured = task.measure(case, answers)
+    resampled = [bootstrap(each, units.index, seed=draws.seed) for each in measured]
     rows = score_rows(answers, resampled)
     metrics = resampled[0].metrics
     gains = gains_over_baselines(task, case, answers, resampled, units.index)
@@ -244,6 +253,10 @@ def judge(
         verdict=verdict(rows, metrics, gains, task.moved_share(case, answers), task.follows_last(case, answers)),
         figures=task.figures(case, answers),
         uncertainty=task.range_scores(case, model),
+        differences=tuple(
+            differences(measured[0], units, name, sample_values(judged, values), draws.seed)
+            for name, values in draws.attributes.items()
+        ),
         notes=(
             *((units.note,) if units.note else ()),
             *judged.prepared.notes,

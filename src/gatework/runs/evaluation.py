@@ -71,12 +71,43 @@ class UncertaintyScores(Record):
     notes: tuple[str, ...] = ()
 
 
+class GroupScores(Record):
+    """The model's scores on the samples that have one value of an attribute. num_units: what the bootstrap draws of them."""
+
+    value: str
+    num_samples: int
+    num_units: int
+    scores: dict[str, Score]
+
+
+class Gap(Record):
+    """The two values of an attribute whose scores are farthest apart; difference: the higher score minus the lower one.
+
+    num_compared: how many values had enough units to be compared.
+    """
+
+    metric: str
+    higher: str
+    lower: str
+    difference: Score
+    num_compared: int
+
+
+class Differences(Record):
+    """The scores for each value of an attribute, and the largest difference of each metric. sentence: the worst in words."""
+
+    attribute: str
+    groups: tuple[GroupScores, ...]
+    gaps: tuple[Gap, ...]
+    sentence: str
+
+
 class Evaluation(Shown, Record):
     """evaluation.json: one model on one part of the data.
 
     num_samples: windows, sequences or steps scored. resampled: what the bootstrap draws, in words ("40 blocks of 168 steps").
     verdict: sentences; the first says who wins. notes: what a reader must know about the numbers.
-    uncertainty: of forecasts with ranges; None without.
+    uncertainty: of forecasts with ranges; None without. differences: one for each attribute that was asked for.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -90,6 +121,7 @@ class Evaluation(Shown, Record):
     figures: tuple[Figure, ...] = ()
     notes: tuple[str, ...] = ()
     uncertainty: UncertaintyScores | None = None
+    differences: tuple[Differences, ...] = ()
     model_sha256: str = ""
 
 

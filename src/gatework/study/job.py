@@ -14,7 +14,7 @@ from gatework.data.split import apply_split
 from gatework.data.table import Table
 from gatework.errors import RunError
 from gatework.evaluate.bootstrap import Resampled
-from gatework.evaluate.run import Judged, predict_and_judge, write_scores
+from gatework.evaluate.run import Draws, Judged, predict_and_judge, write_scores
 from gatework.model import load_trained
 from gatework.runs import DataPlan, Evaluation, Plan, RunFolder, SplitRecord, atomic_write, file_sha256
 from gatework.runs.study import STUDY, StudyJob, StudyRecord
@@ -85,7 +85,7 @@ class Bench:
             own = dataset_of(RunFolder(self.study.file(job.model)), table)
             other = replace(own, split=apply_split(split, table))
         trained, sha256 = load_trained(RunFolder(self.study.file(job.model)))
-        judged = predict_and_judge(trained, own, other, job.part, seed=job.seed)
+        judged = predict_and_judge(trained, own, other, job.part, draws=Draws(seed=job.seed))
         write_draws(folder, judged)
         write_scores(folder, judged.evaluation.model_copy(update={"model_sha256": sha256}), judged.predictions)
         if folder.has("run.json"):

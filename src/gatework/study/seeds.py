@@ -11,7 +11,7 @@ from gatework.data.split import make_split
 from gatework.data.table import Table
 from gatework.errors import ConfigError
 from gatework.evaluate.bootstrap import gain
-from gatework.evaluate.run import predict_and_judge, write_scores
+from gatework.evaluate.run import Draws, predict_and_judge, write_scores
 from gatework.model import load_trained, save_calibration, save_ensemble
 from gatework.runs import IntervalScores, Plan, RunFolder, Score
 from gatework.runs.study import RangesFigure, Seeds, StudyJob, StudyRecord, StudyResult, StudyRow, StudyTable
@@ -161,7 +161,7 @@ def judge_ensemble(study: RunFolder, folds: list[Fold]) -> Fold:
         if calibration is not None:
             save_calibration(folder, calibration)
         trained, sha256 = load_trained(folder)
-        judged = predict_and_judge(trained, own, own, job.part, seed=job.seed)
+        judged = predict_and_judge(trained, own, own, job.part, draws=Draws(seed=job.seed))
         write_draws(folder, judged)
         write_scores(folder, judged.evaluation.model_copy(update={"model_sha256": sha256}), judged.predictions)
         folder.update_manifest(status="evaluated")

@@ -8,6 +8,7 @@ from gatework.report.material import Material
 from gatework.report.numbers import column_decimals, counted, duration, fixed, time_span, whole
 from gatework.report.palette import Look, Looks
 from gatework.report.section import Ingredients, callout
+from gatework.report.sections.differences import differences_table
 from gatework.runs import CLASS_TASKS, STEP_TASKS, Evaluation, MetricInfo, ScoreRow, leaderboard
 
 MODEL_LOOK = Look("blue")
@@ -45,6 +46,7 @@ def write_verdict(given: Ingredients) -> Html:
             parts.append(_other_model(material))
         parts += [_facts(material), score_table(evaluation, given.looks, glossary)]
         parts += [_ranges(evaluation, given.looks), _methods(evaluation, glossary)]
+        parts += [differences_table(each, evaluation.metrics, glossary) for each in evaluation.differences]
     return element("header", *parts)
 
 
