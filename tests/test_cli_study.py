@@ -83,8 +83,9 @@ def test_a_configuration_to_compare_differs_in_what_is_typed(tmp_path: Path) -> 
     base = Request(target="load", hidden_size=8)
     found = against_request(base, "cell=gru,hidden-size=64,bidirectional=false,learning_rate=1e-3")
     assert found == Request(target="load", hidden_size=64, cell="gru", bidirectional=False, learning_rate=1e-3)
-    (tmp_path / "own.toml").write_text('target = "load"\ncell = "rnn"\n')
-    assert against_request(base, str(tmp_path / "own.toml")) == Request(target="load", cell="rnn")
+    (tmp_path / "own.toml").write_text('cell = "rnn"\naugment = ["jitter", "scale"]\n')
+    found = against_request(base, str(tmp_path / "own.toml"))
+    assert found == Request(target="load", hidden_size=8, cell="rnn", augment=("jitter", "scale"))
 
 
 def test_the_defaults_that_help_names_are_those_of_the_wishes() -> None:

@@ -162,11 +162,11 @@ def one_of(name: str, text: str, known: Sequence[str]) -> str:
 
 
 def against_request(base: "Request", text: str) -> "Request":
-    """A configuration that differs from the first in some options; or that of a TOML file, as it stands."""
+    """A configuration that differs from the first in some options: those of the text, or of a TOML file."""
     from gatework.config import make_request, read_request
 
     if text.endswith(".toml"):
-        return read_request(Path(text))
+        return base.model_copy(update=read_request(Path(text)).said())
     forms = {option.name: option.form for option in OPTIONS}
     changes: dict[str, object] = {}
     for item in split_list(text):
