@@ -1,6 +1,6 @@
 """How many truths the ranges of a forecast hold on real data: PM2.5 in Beijing, 24 hours ahead, the data of `gatework demo`.
 
-    python benchmarks/coverage.py [--outputs point quantiles gaussian] [--epochs N] [--seed N] [--json FILE]
+    python benchmarks/range_coverage.py [--outputs point quantiles gaussian] [--epochs N] [--seed N] [--json FILE]
 
 Trains once for each output; the ranges of one network are then calibrated in each way. Prints a table in Markdown, judged on the
 test part: the last 15 % of the hours. Widths and interval scores in µg/m³.
