@@ -81,6 +81,13 @@ def judged(rows: pl.DataFrame, score: np.ndarray) -> dict[str, float]:
     }
 
 
+def by_scenario(rows: pl.DataFrame, score: np.ndarray) -> str:
+    """The average precision of each of the simulator's kinds of fraud, the other kinds left out."""
+    kind = rows["scenario"].to_numpy()
+    parts = [(number, (kind == 0) | (kind == number)) for number in (1, 2, 3)]
+    return ", ".join(f"{number} {average_precision_score(kind[own] > 0, score[own]):.3f}" for number, own in parts)
+
+
 def planned(rows: pl.DataFrame, seed: int, settings: dict[str, object]) -> tuple[Plan, Dataset]:
     """What is trained: every customer a sequence, a class for each transaction."""
     inputs = [*HANDBOOK, *OURS]
@@ -157,6 +164,7 @@ def main() -> None:
         summed += score
         found.append(judged(test, score))
         shown(f"LSTM over the customer, seed {seed}", found[-1], time.perf_counter() - started)
+        print(f"    average precision by scenario: {by_scenario(test, score)}", flush=True)
     if found:
         shown(f"LSTM, mean of {asked.seeds} seeds", {key: float(np.mean([one[key] for one in found])) for key in found[0]})
         shown(f"LSTM, {asked.seeds} seeds averaged into one score", judged(test, summed))

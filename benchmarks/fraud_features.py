@@ -31,7 +31,7 @@ def day_number(date: str) -> int:
 
 
 def read_transactions(folder: Path) -> pl.DataFrame:
-    """One row per transaction in time order: seconds, day, customer, terminal, amount, is_fraud."""
+    """One row per transaction in time order: seconds, day, customer, terminal, amount, is_fraud, scenario (0: genuine)."""
     with np.load(folder / "transactions_columns.npz", allow_pickle=False) as file:
         seconds = np.cumsum(file["tx_time_seconds_delta"], dtype=np.int64)
         return pl.DataFrame(
@@ -42,6 +42,7 @@ def read_transactions(folder: Path) -> pl.DataFrame:
                 "terminal": file["terminal_id"].astype(np.int64),
                 "amount": file["amount_cents"] / 100.0,
                 "is_fraud": file["fraud_scenario"] > 0,
+                "scenario": file["fraud_scenario"].astype(np.int64),
             }
         )
 
