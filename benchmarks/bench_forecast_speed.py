@@ -228,10 +228,17 @@ def forecast_times(values: np.ndarray, repetitions: int = 200) -> dict[str, floa
     frame = pl.DataFrame([stamps, *(pl.Series(name, values[:, place]) for place, name in enumerate(COLUMNS))])
     history, row = frame.head(TRAIN), frame.row(TRAIN, named=True)
     times = {}
-    for name, options in (("carried state", {"normalise": "none"}), ("segments, window read again", SEGMENTS)):
+    carried = {"normalise": "none"}
+    ways = (
+        ("carried state", carried),
+        ("carried state, one column and 24 steps", {**carried, "target": "OT", "horizon": 24}),
+        ("segments, window read again", SEGMENTS),
+    )
+    for name, options in ways:
+        usual = {"target": tuple(COLUMNS), "horizon": HORIZON}
         request = Request(
-            target=tuple(COLUMNS), time="when", window=WINDOW, horizon=HORIZON, hidden_size=UNITS, epochs=1, batch_size=256,
-            linear_steps=0, patience=1, **options,
+            time="when", window=WINDOW, hidden_size=UNITS, epochs=1, batch_size=256, linear_steps=0, patience=1,
+            **{**usual, **options},
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             predictor = gatework.load(gatework.train_model(history, request, out=Path(folder) / "run", watch=Silent()))
@@ -239,9 +246,15 @@ def forecast_times(values: np.ndarray, repetitions: int = 200) -> dict[str, floa
             times[f"{name}: live.update + live.forecast"] = median_ms(
                 lambda live=live: (live.update(row), live.forecast()), repetitions
             )
+            times[f"{name}: live.update alone"] = median_ms(lambda live=live: live.update(row), repetitions)
             times[f"{name}: predict, from a frame to a frame"] = median_ms(
                 lambda predictor=predictor, window=window: predictor.predict(window), repetitions
             )
+    estimator = gatework.Forecaster(horizon=24, window=WINDOW, hidden_size=UNITS, epochs=1, options=Request(normalise="none"))
+    estimator.fit(values[:TRAIN, -1])
+    times["Forecaster, one column and 24 steps: update + predict"] = median_ms(
+        lambda: estimator.update(values[TRAIN : TRAIN + 1, -1]).predict(), repetitions
+    )
     if importlib.util.find_spec("neuralforecast"):
         forecaster, long = neuralforecast_model(2, []), long_frame(values[:TRAIN])
         forecaster.fit(long, val_size=0)
