@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from gatework.data.prepare import Preparation
 from gatework.data.prepared import Prepared
 from gatework.data.samples import Batch
+from gatework.engine.threads import threads_for
 from gatework.errors import RunError
 from gatework.layers import Decay, LockedDropout, Recurrent
 from gatework.ragged import Ragged
@@ -92,7 +94,9 @@ class SequenceModel(nn.Module):
 
     def predict(self, batch: Batch) -> Tensor:
         """The head's output for a batch; of the judged steps alone where every step has an answer."""
-        output: Tensor = self(batch.inputs, batch.future)
+        work = batch.inputs.total_steps * self.recurrent.hidden_size**2
+        with nullcontext() if torch.is_grad_enabled() else threads_for(work):
+            output: Tensor = self(batch.inputs, batch.future)
         return output if batch.judged is None else output[batch.judged]
 
 

@@ -195,7 +195,12 @@ class Ragged:
 
     def with_values(self, values: Tensor) -> "Ragged":
         """The same lengths around other values: (total_steps, *other_features)."""
-        return Ragged(values, self.offsets)
+        if torch.compiler.is_compiling() or values.dim() == 0 or values.shape[0] != self.values.shape[0]:
+            return Ragged(values, self.offsets)
+        fits = object.__new__(Ragged)  # these offsets were looked at when this one was made
+        object.__setattr__(fits, "values", values)
+        object.__setattr__(fits, "offsets", self.offsets)
+        return fits
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Ragged":
         """The same sequences with the values on another device or of another dtype; offsets stay on the CPU."""

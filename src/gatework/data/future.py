@@ -8,7 +8,7 @@ import polars as pl
 from gatework.data.calendar import typical_step
 from gatework.data.clock import why_irregular
 from gatework.data.order import skips_weekends
-from gatework.data.series import BoolArray, Rows, has_clock, iso_texts, series_ids, table_rows
+from gatework.data.series import BoolArray, Rows, has_clock, iso_texts, picked, series_ids, table_rows
 from gatework.data.table import Table
 from gatework.errors import DataError
 
@@ -57,7 +57,7 @@ def append_horizon(
         return kept
     kept_rows = rows if kept is table else table_rows(kept)
     stamps = [_continued(kept, kept_rows, index, int(count), weekdays_only) for index, count in enumerate(wanted) if count]
-    ids = table.sequences[table.series][np.repeat(np.arange(len(wanted)), wanted)]
+    ids = picked(table.sequences[table.series], np.repeat(np.arange(len(wanted)), wanted))
     times = stamps[0] if len(stamps) == 1 else pl.concat(stamps)
     kept = _with_note(kept)
     if kept.sequences.height == 1:

@@ -29,12 +29,14 @@ def check_observed(table: Table, rows: Rows, ids: list[str]) -> None:
 
 def unseen_notes(table: Table, rows: Rows, ids: list[str]) -> list[str]:
     """One sentence for each past column that has no value in some of several series."""
-    notes = []
+    notes: list[str] = []
+    if len(ids) == 1:
+        return notes
     for field in table.named("past"):
         if field.name not in table.steps.columns or not table.steps[field.name].null_count():
             continue
         nowhere = np.flatnonzero((observed_counts(table, field.name, rows) == 0) & (rows.lengths > 0))
-        if len(nowhere) and len(ids) > 1:
+        if len(nowhere):
             shown = ", ".join(f"'{ids[index]}'" for index in nowhere[:3])
             notes.append(
                 f"'{field.name}' has no value at all in {len(nowhere)} of {len(ids)} series ({shown}): "

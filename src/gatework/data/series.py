@@ -1,6 +1,7 @@
 """Where each series of a table begins and ends, and which rows belong to it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ class Rows:
 
     offsets: IntArray
 
-    @property
+    @cached_property
     def lengths(self) -> IntArray:
         """(num_sequences,) rows of each series, zero allowed."""
         return np.diff(self.offsets)
@@ -88,7 +89,19 @@ def with_columns(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:
 
     `DataFrame.with_columns` starts a query each time, which for one window costs more than the network.
     """
+    if not columns:
+        return frame
     return pl.DataFrame(list(({column.name: column for column in frame} | {column.name: column for column in columns}).values()))
+
+
+def without_column(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The frame without a column, likewise without a query."""
+    return pl.DataFrame([column for column in frame if column.name != name])
+
+
+def picked(column: pl.Series, rows: IntArray) -> pl.Series:
+    """The values at some rows. Where there is only one value, no row is looked up."""
+    return column.new_from_index(0, len(rows)) if len(column) == 1 else column[rows]
 
 
 def time_numbers(times: pl.Series) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ from gatework.data.labels import labels_to_predict
 from gatework.data.layout import build_table
 from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples, SequenceSamples
+from gatework.data.series import without_column
 from gatework.data.split import Split
 from gatework.data.step_samples import StepSamples
 from gatework.data.table import Table
@@ -89,8 +90,7 @@ class Predictor:
         answers = task.predictions(samples.prepared, samples, task.decode(outputs, preparation))
         answers = with_ranges(answers, ranges)
         is_unknown = answers["truth"].null_count() == answers.height
-        without_truth = answers[[name for name in answers.columns if name != "truth"]] if is_unknown else answers
-        return Prediction(without_truth, tuple(notes))
+        return Prediction(without_column(answers, "truth") if is_unknown else answers, tuple(notes))
 
     def sample_paths(self, data: Source, num_paths: int = 100, seed: int = 0, labels: Source | None = None) -> pl.DataFrame:
         """Courses of the future from the end of every series, whose steps err together as past forecasts did.

@@ -5,6 +5,7 @@ import polars as pl
 
 from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples
+from gatework.data.series import picked
 from gatework.tasks.metrics import Measured, best_simple, follows, measure_forecast, moved_from, seasonal_scale
 from gatework.tasks.metrics.scores import Array, BoolArray, IntArray
 from gatework.tasks.task import Answer, Case
@@ -113,14 +114,14 @@ def prediction_rows(prepared: Prepared, samples: ForecastSamples, values: np.nda
     per_sample, per_step = horizon * num_targets, num_targets
     rows = (samples.origin[:, None] + np.arange(horizon)).ravel()
     truth = prepared.raw_targets[rows].ravel()
-    ids = pl.Series("series", prepared.ids, dtype=pl.String)
+    ids, targets = pl.Series(prepared.ids, dtype=pl.String), pl.Series(prepared.target_names, dtype=pl.String)
     return pl.DataFrame(
         {
-            "series": ids[np.repeat(samples.sequence, per_sample)],
+            "series": picked(ids, np.repeat(samples.sequence, per_sample)),
             "forecast_from": prepared.times[np.repeat(samples.origin - 1, per_sample)],
             "time": prepared.times[np.repeat(rows, per_step)],
             "step": np.tile(np.repeat(np.arange(1, horizon + 1), num_targets), num_samples),
-            "target": pl.Series(prepared.target_names, dtype=pl.String)[np.tile(np.arange(num_targets), num_samples * horizon)],
+            "target": picked(targets, np.tile(np.arange(num_targets), num_samples * horizon)),
             "truth": pl.Series(truth, nan_to_null=True),
             "prediction": values.astype(np.float64).ravel(),
         }

@@ -1,6 +1,7 @@
 """What the validation part says about the errors of a forecast, and the ranges that follow from it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class RangeCalibration:
     scores: Array
     errors: Array
 
-    @property
+    @cached_property
     def shift(self) -> Array:
         """(horizon, num_targets, intervals, sides), inf where there is no bound; a shorter forecast takes the first steps."""
         rows = np.array(self.record.shift, dtype=np.float64)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from gatework.data.series import with_columns
 from gatework.runs import Band
 from gatework.tasks.conformal import Array, IntArray, ends_of, quantile_levels
 from gatework.tasks.outputs import Distribution, Output
@@ -54,13 +55,13 @@ def with_ranges(frame: pl.DataFrame, ranges: Ranges | None) -> pl.DataFrame:
     """Predictions, one row each in the order (sample, step, target), with `low 80 %`, `high 80 %` and so on beside them."""
     if ranges is None:
         return frame
-    columns = []
+    columns, ends = [], ranges.ends
     for number, share in enumerate(ranges.intervals):
         for side, name in enumerate(("low", "high")):
-            values = ranges.ends[..., number, side].ravel()
+            values = ends[..., number, side].ravel()
             # a range without a bound has no number
             columns.append(pl.Series(f"{name} {percent(share)}", np.where(np.isfinite(values), values, np.nan), nan_to_null=True))
-    return frame.with_columns(columns)
+    return with_columns(frame, columns)
 
 
 def own_quantiles(output: Output, numbers: Array, levels: tuple[float, ...]) -> Array:
