@@ -36,6 +36,32 @@ def test_edges_are_training_values_and_finer_at_the_ends() -> None:
     assert fit_edges(np.array([2.0, 2.0, 3.0])) == ()
 
 
+def test_from_both_ends_edges_stand_at_the_shares_of_the_rule() -> None:
+    count = 20_011  # no share of it is a whole number of rows
+    values = np.random.default_rng(3).lognormal(size=count)
+    ten_thousandths = (1, 2, 5, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 1500, 2500, 5000)
+    rows_below = [count * share // 10_000 for share in ten_thousandths]
+    rising, falling = sorted(values.tolist()), sorted(values.tolist(), reverse=True)
+    expected = {ends[row] for ends in (rising, falling) for row in (0, *rows_below)}
+    assert fit_edges(values) == tuple(sorted(expected))
+
+
+def test_a_bound_that_one_row_in_a_thousand_passes_has_a_narrow_bin() -> None:
+    values = np.random.default_rng(5).permutation(60_000).astype(float)  # a value is its rank
+    edges = np.array(fit_edges(values))
+    for passed in (40, 90, 300, 1000, 3000):
+        for bound in (passed, 59_999 - passed):
+            place = np.searchsorted(edges, bound)
+            assert edges[place] - edges[place - 1] <= passed
+
+
+def test_few_rows_have_no_edge_twice() -> None:
+    values = np.random.default_rng(7).normal(size=33).round(1)
+    edges = fit_edges(values)
+    assert list(edges) == sorted(set(edges))
+    assert (edges[0], edges[-1]) == (values.min(), values.max())
+
+
 def test_steps_outside_training_change_no_edge() -> None:
     table = with_field(forecast_table([100]), "temp", bins=True)
     split, preparation, prepared = prepared_and_fit(table)
@@ -46,6 +72,19 @@ def test_steps_outside_training_change_no_edge() -> None:
     np.testing.assert_allclose(prepared.inputs[:, columns], fill_bins(raw, field.edges), rtol=1e-6)
     moved = with_steps(table, pl.Series("temp", np.where(split.rows_of("train"), raw, raw + 1000)))
     assert prepared_and_fit(moved)[1].record == preparation.record
+
+
+def test_a_stored_run_keeps_the_edges_that_it_was_trained_with(tmp_path, monkeypatch) -> None:
+    data = sites(["a"], count=200)
+    request = Request(target="load", time="when", series="site", horizon=6, window=12, hidden_size=6, epochs=1, bins=("temp",))
+    monkeypatch.setattr("gatework.data.bins.SHARES", (0.0, 0.1, 0.6, 1.0))
+    run = trained(data, request, tmp_path / "run")
+    before = gatework.load(run).predict(data).frame
+    monkeypatch.undo()
+    after = gatework.load(run)
+    (field,) = [field for field in after.trained.preparation.record.fields if field.name == "temp"]
+    assert len(field.edges) == 4
+    assert after.predict(data).frame.equals(before)
 
 
 def test_a_row_alone_fills_the_bins_that_the_table_fills(tmp_path) -> None:
