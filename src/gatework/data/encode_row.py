@@ -26,8 +26,9 @@ class ColumnEncoder:
     """One column, value by value; remembers the last observed one, which fills gaps."""
 
     def __init__(self, field: FittedField):
-        self.field, self.scale = field, field.scale
-        self.width = len(field.names)
+        self.field, self.name = field, field.name
+        self.mean, self.std, self.is_log = field.scale.mean, field.scale.std, field.scale.is_log
+        self.origin, self.bins, self.has_mask = field.origin, tuple(pairwise(field.edges)), field.has_mask
         self.codes = {category: index for index, category in enumerate(field.categories)}
         self.default = float(self.codes[field.usual]) if field.categories else field.scale.fill
         self.last = self.default
@@ -44,31 +45,32 @@ class ColumnEncoder:
             block = [0.0] * (len(self.codes) + 1)
             block[int(number)] = 1.0
         else:
-            raw = number
-            if self.scale.is_log:
-                number = math.copysign(math.log1p(abs(number)), number)
-            scaled = (number - self.scale.mean) / self.scale.std
-            block = [min(max(scaled, -CLIP), CLIP)]
-            block += [min(max((raw - low) / (high - low), 0.0), 1.0) for low, high in pairwise(self.field.edges)]
-        if self.field.has_mask:
+            curved = math.copysign(math.log1p(abs(number)), number) if self.is_log else number
+            scaled = (curved - self.mean) / self.std
+            block = [-CLIP if scaled < -CLIP else CLIP if scaled > CLIP else scaled]
+            if self.bins:
+                block += [min(max((number - low) / (high - low), 0.0), 1.0) for low, high in self.bins]
+        if self.has_mask:
             block.append(0.0 if is_missing else 1.0)
         return block
 
     def number(self, value: Value) -> float:
         """The value as a number before scaling; NaN where it is missing."""
+        if type(value) is float and not self.codes and math.isfinite(value):  # the usual case first
+            return value - self.origin
         if value is None:
             return math.nan
         if self.codes:
             return float(self.codes.get(str(value), len(self.codes)))
         if isinstance(value, date):  # a datetime is one, too
             moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
-            return (moment.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds() / DAY_S - self.field.origin
+            return (moment.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds() / DAY_S - self.origin
         if isinstance(value, str) or math.isinf(value):
             raise DataError(
                 f"Column '{self.field.name}' has {value!r} in the row; expected a finite number, or None where it is missing. "
                 f"Correct the value."
             )
-        return float(value) - self.field.origin
+        return float(value) - self.origin
 
     def filled(self) -> float:
         """What stands for a missing value; see `table.Field`."""
@@ -108,16 +110,11 @@ class RowEncoder:
 
     def encode_observed(self, row: Mapping[str, Value]) -> list[float]:
         """The numbers of the observed columns. Raises DataError when a column is not there; give None for a missing value."""
-        numbers: list[float] = []
-        for encoder in self.observed:
-            numbers += encoder.encode(self._value(row, encoder.field.name))
-        return numbers
+        return self._numbers(self.observed, row)
 
     def encode_known(self, row: Mapping[str, Value], time: datetime | None) -> list[float]:
         """The numbers of what is known in advance of a step: planned covariates, then the calendar of its time stamp."""
-        numbers: list[float] = []
-        for encoder in self.planned:
-            numbers += encoder.encode(self._value(row, encoder.field.name))
+        numbers = self._numbers(self.planned, row)
         if self.periods:
             assert time is not None
             for period in self.periods:
@@ -125,14 +122,16 @@ class RowEncoder:
                 numbers += (math.sin(angle), math.cos(angle))
         return numbers
 
-    def _value(self, row: Mapping[str, Value], name: str) -> Value:
-        try:
-            return row[name]
-        except KeyError:
-            raise DataError(
-                f"The row has the columns {', '.join(map(str, row)) or '(none)'}; '{name}' is not among them. "
-                f"Expected {', '.join((*self.inputs, *self.known))}. Give None where a value is missing."
-            ) from None
+    def _numbers(self, encoders: list[ColumnEncoder], row: Mapping[str, Value]) -> list[float]:
+        numbers: list[float] = []
+        for encoder in encoders:
+            if encoder.name not in row:
+                raise DataError(
+                    f"The row has the columns {', '.join(map(str, row)) or '(none)'}; '{encoder.name}' is not among them. "
+                    f"Expected {', '.join((*self.inputs, *self.known))}. Give None where a value is missing."
+                )
+            numbers += encoder.encode(row[encoder.name])
+        return numbers
 
 
 def turns(time: datetime, period: Period) -> float:

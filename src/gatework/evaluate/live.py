@@ -64,6 +64,7 @@ class LiveForecast:
         self.trained, self.window, self.horizon = trained, plan.window, plan.horizon
         record = trained.preparation.record
         self.encoder = RowEncoder(record, prepared.static[0])
+        self._static: list[float] = self.encoder.static.tolist()
         self.columns = (*self.encoder.inputs, *self.encoder.known)
         self._time_name = plan.data.time
         self.time, self.step = clock_of(prepared, plan.window, shortest_window(plan.model, plan.window, plan.period))
@@ -89,7 +90,7 @@ class LiveForecast:
         assert isinstance(network, SequenceModel)
         head = network.head
         self._head = QuickHead(head)  # type: ignore[arg-type]
-        self._order = entry.order.numpy().copy()
+        self._order: list[int] = entry.order.tolist()
         self._rows = Rolling(max(1, self._head.recent_steps), rows.shape[1])
         self._stream = network.recurrent.stream()
         self._x = torch.zeros(rows.shape[1])
@@ -98,10 +99,10 @@ class LiveForecast:
         for row in rows[:, self._order]:
             self._read(row)
 
-    def _read(self, row: Float32Array) -> None:
+    def _read(self, row: Float32Array | list[float]) -> None:
         """One more row, targets first, through the network."""
-        self._rows.add(row)
         self._x_array[:] = row
+        self._rows.add(self._x_array)
         self._stream.step(self._x, self._state)
 
     def update(self, row: Mapping[str, Value], time: datetime | None = None) -> None:
@@ -111,15 +112,11 @@ class LiveForecast:
         step after the last one. Raises DataError for a column that is not there, a number that is none, or a stamp not later.
         """
         self._advance(time)
-        numbers = self.encoder.encode_observed(row)
-        numbers += self.encoder.encode_known(row, self.time)
-        encoded = np.array(numbers, dtype=np.float32)
-        if len(self.encoder.static):
-            encoded = np.concatenate([encoded, self.encoder.static])
+        numbers = self.encoder.encode_observed(row) + self.encoder.encode_known(row, self.time) + self._static
         if self.carries_state:
-            self._read(encoded[self._order])
+            self._read([numbers[place] for place in self._order])
         else:
-            self._rows.add(encoded)
+            self._rows.add(numbers)
 
     def forecast(self, known: Sequence[Mapping[str, Value]] = ()) -> npt.NDArray[np.float64]:
         """The next steps after the last row: (horizon, num_targets) in the units of the data.
@@ -138,7 +135,8 @@ class LiveForecast:
                 output = self.trained.network(inputs, torch.from_numpy(future)[None]).numpy()
             decoded: npt.NDArray[np.float64] = self.trained.task.decode(output, self.trained.preparation)[0]
             return decoded
-        values: npt.NDArray[np.float64] = scaled * self._std + self._mean
+        values: npt.NDArray[np.float64] = scaled * self._std
+        values += self._mean
         for number, scale in self._logs:
             values[:, number] = scale.inverse(scaled[:, number])
         return values
@@ -198,7 +196,7 @@ class LiveForecast:
             return
         is_next = self._ahead_from is not None and self.step is not None and self.time == self._ahead_from + self.step
         for number in [self.horizon] if is_next else range(1, self.horizon + 1):
-            self._ahead.add(np.array(self.encoder.encode_known({}, self._stamp(number)), dtype=np.float32))
+            self._ahead.add(self.encoder.encode_known({}, self._stamp(number)))
         self._ahead_from = self.time
 
     def _stamp(self, number: int) -> datetime | None:
@@ -212,7 +210,7 @@ class Rolling:
         self.size, self.end = size, 0
         self.space = np.zeros((4 * size, width), dtype=np.float32)
 
-    def add(self, row: Float32Array) -> None:
+    def add(self, row: Float32Array | list[float]) -> None:
         """One more row; the oldest falls out."""
         if self.end == len(self.space):
             self.space[: self.size] = self.space[-self.size :]
