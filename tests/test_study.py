@@ -132,12 +132,22 @@ def test_processes_give_the_numbers_of_one_and_survive_a_kill(tmp_path: Path) ->
     killed = start(tmp_path / "two", ["fold-1"], 1)
     time.sleep(0.3)
     killed.kill()
-    killed.communicate()
+    killed.wait()
+    killed.close()
     assert killed.returncode == -signal.SIGKILL
     study = study_of(source, wish, tmp_path / "two", processes=2)
     assert study.record.result == record.result
     for name in ("fold-1", "fold-2"):
         assert numbers_of(tmp_path / "two", name) == numbers_of(tmp_path / "one", name)
+
+
+def test_a_process_that_writes_much_is_not_held_up(tmp_path: Path) -> None:
+    process = start(tmp_path, [], 1, "import sys; sys.stdout.write('x' * 300_000); sys.stderr.write('y'); sys.exit(3)")
+    assert process.wait(timeout=60) == 3
+    process.close()
+    assert len(process.output) == 300_001
+    assert process.stdin is not None
+    assert process.stdin.closed
 
 
 def test_another_question_or_other_data_in_the_same_folder_is_refused(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def sentence_of(name: str, groups: Sequence[GroupScores], gaps: Sequence[Gap]) -
     ends = (worst.difference.low, worst.difference.high)
     if ends[0] is None or ends[1] is None:
         return f"{words}, without an interval.{said}"
-    words += f", 95 % interval {ends[0]:.3g} to {ends[1]:.3g}."
+    words += f", 95 % interval {f'{ends[0]:.3g} to {ends[1]:.3g}'.replace('-', '−')}."
     words += " It may be chance." if ends[0] <= 0 else ""
     pairs = worst.num_compared * (worst.num_compared - 1) // 2 * len(candidates)
     words += f" It is the largest of {pairs} differences, and the largest of many is partly chance." if pairs > 1 else ""

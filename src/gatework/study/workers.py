@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from gatework.train.watch import Watch
 
 POLL_S = 0.05
 TRIES = 2
+ERROR = '{"error"'
+"""How the line begins in which a process says which of our errors ended it."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 WORKER = "import sys; from gatework.study.workers import worker; sys.exit(worker(sys.argv[1], sys.argv[2:]))"
 
@@ -60,7 +63,7 @@ class Crew:
     def __init__(self, study: Path, processes: int):
         self.study = study
         self.processes = processes
-        self.running: list[tuple[subprocess.Popen[str], list[StudyJob], int]] = []
+        self.running: list[tuple[Process, list[StudyJob], int]] = []
 
     def run(self, groups: list[list[StudyJob]], on_done: Callable[[StudyJob], None], watch: Watch) -> None:
         """Every group to its end, at most `processes` at a time."""
@@ -73,6 +76,7 @@ class Crew:
             for entry in [entry for entry in self.running if entry[0].poll() is not None]:
                 self.running.remove(entry)
                 process, group, number = entry
+                process.close()
                 if process.returncode == 0:
                     for job in group:
                         on_done(job)
@@ -88,31 +92,49 @@ class Crew:
         for process, _, _ in self.running:
             process.kill()
         for process, _, _ in self.running:
-            process.communicate()
+            process.wait()
+            process.close()
         self.running = []
 
 
-def start(study: Path, words: Sequence[str], processes: int, code: str = WORKER) -> subprocess.Popen[str]:
+class Process(subprocess.Popen[str]):
+    """A process that ends when this one does. What it writes is kept in a file, since a pipe that nobody reads would stop it."""
+
+    def __init__(self, words: Sequence[str], environment: dict[str, str]):
+        self._written = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by `close`
+        self.output = ""
+        super().__init__(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=self._written,
+            stderr=self._written,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        """Close what it held once it has ended; `output` is what it wrote."""
+        assert self.stdin is not None
+        self.stdin.close()
+        if not self._written.closed:
+            self._written.seek(0)
+            self.output = self._written.read()
+            self._written.close()
+
+
+def start(study: Path, words: Sequence[str], processes: int, code: str = WORKER) -> Process:
     """A process for some folders of jobs, with its share of this one's threads; deaf to Ctrl-C, which this one handles."""
     threads = str(max(1, torch.get_num_threads() // processes))
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    return subprocess.Popen(  # noqa: S603 - this very interpreter
-        [sys.executable, "-c", code, str(study), *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    )
+    return Process([sys.executable, "-c", code, str(study), *words], environment)
 
 
-def failure(process: subprocess.Popen[str], name: str, study: Path) -> Exception:
-    """What a process died of, as the error that it raised where it is one of ours."""
-    out, err = process.communicate()
+def failure(process: Process, name: str, study: Path) -> Exception:
+    """What a closed process died of, as the error that it raised where it is one of ours."""
     if process.returncode == 2:
-        said = json.loads(out.splitlines()[-1])
+        said = json.loads([line for line in process.output.splitlines() if line.startswith(ERROR)][-1])
         kind = getattr(errors, said["error"])
         return kind(f"{name}: {said['message']}")  # type: ignore[no-any-return]
     if process.returncode < 0:
@@ -120,7 +142,7 @@ def failure(process: subprocess.Popen[str], name: str, study: Path) -> Exception
             f"The process that trained '{name}' was ended by signal {-process.returncode} twice; memory may have run out. "
             f"Expected it to finish. Give fewer --processes and start the same study again in '{study}': it goes on."
         )
-    return RuntimeError(f"The process that trained '{name}' failed:\n{err}")
+    return RuntimeError(f"The process that trained '{name}' failed:\n{process.output}")
 
 
 def worker(study: str, words: list[str]) -> int:
@@ -132,7 +154,7 @@ def worker(study: str, words: list[str]) -> int:
         for word in words:
             bench.run(jobs[word])
     except GateworkError as error:
-        sys.stdout.write(json.dumps({"error": type(error).__name__, "message": str(error)}) + "\n")
+        sys.stdout.write("\n" + json.dumps({"error": type(error).__name__, "message": str(error)}) + "\n")
         return 2
     return 0
 
