@@ -244,6 +244,43 @@ def test_few_sequences_train_longer_with_noise_and_are_all_used_in_the_end():
     assert (plain.training.refit, plain.training.epochs) == (False, 7)
 
 
+def layers_of(data: pl.DataFrame, request: Request = CLASSES) -> tuple[int, bool]:
+    """How many layers are planned, and whether it is said why."""
+    plan, _ = plan_run(data, request)
+    return plan.model.num_layers, "num_layers" in plan.reasons
+
+
+def test_few_long_sequences_get_a_second_layer_and_short_or_many_or_other_answers_do_not():
+    assert layers_of(latches(40, 50)) == (2, True)
+    assert layers_of(latches(40, 49)) == (1, False)
+    assert layers_of(latches(2000, 50)) == (1, False)
+    assert layers_of(latches(40, 50), CLASSES.model_copy(update={"num_layers": 1})) == (1, False)
+    assert layers_of(latches(40, 6), CLASSES.model_copy(update={"num_layers": 3})) == (3, False)
+    assert layers_of(means(30, 60), Request(target="answer", series="id", time="step")) == (1, False)
+    assert layers_of(waves(200), QUICK) == (1, False)
+
+
+def test_sequences_of_unequal_length_are_long_by_their_mean():
+    mixed = pl.concat([latches(20, 80, seed=1), latches(20, 20, seed=2).with_columns(id="short " + pl.col("id"))])
+    assert layers_of(mixed) == (2, True)  # 50 on average
+    shorter = mixed.filter((pl.col("id") != "short s000") | (pl.col("step") > 0))
+    assert layers_of(shorter) == (1, False)
+
+
+def test_the_second_layer_is_built_stored_and_gone_on_with(tmp_path):
+    quick = CLASSES.model_copy(update={"epochs": 1, "refit": False, "hidden_size": 8})
+    run = trained(latches(40, 60), quick, tmp_path / "run")
+    network = load_trained(run)[0].network
+    shapes = {name: tuple(weight.shape) for name, weight in network.named_parameters() if "weight_ih_l1" in name}
+    assert set(shapes.values()) == {(32, 16)}  # four gates of 8 units read both directions of the first layer
+    plan, _ = plan_run(latches(40, 6), quick.model_copy(update={"hidden_size": None, "init_from": str(run.path)}))
+    assert plan.model.num_layers == 2
+    old = trained(latches(40, 60), quick.model_copy(update={"num_layers": 1}), tmp_path / "old")
+    plan, _ = plan_run(latches(40, 60), quick.model_copy(update={"hidden_size": None, "init_from": str(old.path)}))
+    assert plan.model.num_layers == 1
+    assert "num_layers" not in plan.reasons
+
+
 def test_a_forecast_and_a_regression_get_no_noise_by_themselves():
     assert plan_run(waves(200), QUICK)[0].training.augment == {}
     assert plan_run(means(30), Request(target="answer", series="id", time="step"))[0].training.augment == {}

@@ -115,7 +115,7 @@ OPTIONS: tuple[RequestOption, ...] = (
     RequestOption("validation_share", "SHARE", SPLIT, "The share of time or sequences to validate on.", "0.15", "float"),
     RequestOption("cell", "CELL", NETWORK, "The recurrent cell; 'gatework info' lists them.", "lstm"),
     RequestOption("hidden_size", "UNITS", NETWORK, "Units in each layer.", "inferred", "int"),
-    RequestOption("num_layers", "LAYERS", NETWORK, "Recurrent layers.", "1", "int"),
+    RequestOption("num_layers", "LAYERS", NETWORK, "Recurrent layers.", "inferred", "int"),
     RequestOption("bidirectional", "", NETWORK, "Read sequences in both directions.", "inferred", "switch"),
     RequestOption("dropout", "SHARE", NETWORK, "The share of values set to 0 in training.", "inferred", "float"),
     RequestOption(

@@ -26,7 +26,7 @@ from gatework.train.plan_anomaly import VALIDATION, plan_anomaly
 from gatework.train.plan_classes import check_class_options, plan_decision
 from gatework.train.plan_forecast import plan_forecaster, plan_lengths
 from gatework.train.plan_ranges import plan_ranges
-from gatework.train.plan_small import few_epochs, plan_augment, plan_refit
+from gatework.train.plan_small import SMALL_DATA, few_epochs, plan_augment, plan_layers, plan_refit
 from gatework.train.plan_start import from_start, lengths_like, plan_start, rate_after
 from gatework.train.plan_steps import num_pieces, plan_pieces, split_of_steps
 from gatework.train.request import Request
@@ -42,10 +42,6 @@ DETECTORS_ONLY = ("method", "false_alarms", "gap", "labels_column")
 NOT_FOR_DETECTORS = ("augment", "refit", "init_from", "freeze", "keep_scales")
 DETECTORS_TOO = ("horizon", "window", "known_future", "season")
 """Options of anomaly detection alone, those that it does not have, and those that it shares with forecasts."""
-
-SMALL_DATA = 2000
-"""Training samples below which a smaller, more regularised network is taken."""
-
 
 FORWARDS = ("gru_d", "t_lstm")
 """Cells that read how long ago something was; backwards, that would be how long it will be."""
@@ -76,7 +72,7 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
         num_samples = num_pieces(table, piece)
     if start is not None:
         request = rate_after(request, choices)
-    model = plan_model(request, data.task, choices)
+    model = plan_model(request, data.task, table, choices)
     if data.task == "forecast":
         model = plan_forecaster(request, model, table, (window, period), choices)
     training = plan_training(request, data.task, num_samples, choices)
@@ -232,7 +228,7 @@ def season_steps(table: Table) -> int:
     return 0
 
 
-def plan_model(request: Request, task: TaskName, choices: Choices) -> ModelPlan:
+def plan_model(request: Request, task: TaskName, table: Table, choices: Choices) -> ModelPlan:
     """The network's sizes."""
     is_forecast, is_causal = task == "forecast", task == "forecast" or task in STEP_TASKS
     size = 32 if is_forecast else 64
@@ -251,7 +247,7 @@ def plan_model(request: Request, task: TaskName, choices: Choices) -> ModelPlan:
     return ModelPlan(
         cell=request.cell,
         hidden_size=hidden_size,  # type: ignore[arg-type]
-        num_layers=request.num_layers,
+        num_layers=plan_layers(request.num_layers, task, table, choices),
         bidirectional=bidirectional,  # type: ignore[arg-type]
         dropout=dropout,  # type: ignore[arg-type]
         pooling="summary" if is_causal else plan_pooling(request, choices),

@@ -146,7 +146,7 @@ def plan_network(request: Request, method: Method, choices: Choices) -> ModelPla
         "dropout", request.dropout, 0.0, "the threshold comes from the validation part, whatever is overfitted"
     )
     return ModelPlan(
-        cell=request.cell, hidden_size=size, num_layers=request.num_layers, bidirectional=False, dropout=dropout,  # type: ignore[arg-type]
+        cell=request.cell, hidden_size=size, num_layers=request.num_layers or 1, bidirectional=False, dropout=dropout,  # type: ignore[arg-type]
         zoneout=request.zoneout,
         input_dropout=request.input_dropout,
     )  # fmt: skip

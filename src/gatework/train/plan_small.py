@@ -1,16 +1,20 @@
-"""What is done differently where whole sequences are few: longer training, noise on the inputs, no sequence left out in the end.
+"""What is done differently where whole sequences are few: longer training, noise on the inputs, a second layer, none left out.
 
 Chosen by cross-validation inside the training parts of Japanese Vowels (270 sequences) and BasicMotions (40), not by a test part;
-the figures stand in docs/benchmarks-time.md.
+the figures stand in docs/classification.md.
 """
 
 import math
 
+from gatework.data.table import Table
 from gatework.runs import TaskName
 from gatework.train.choices import Choices
 
 WHOLE: tuple[TaskName, ...] = ("classify", "regress")
 """Tasks with one answer for a whole sequence."""
+
+SMALL_DATA = 2000
+"""Training samples below which a smaller, more regularised network is taken."""
 
 LEAST_STEPS = 600
 """Optimiser steps below which a network of the usual size has hardly left its beginning."""
@@ -18,6 +22,8 @@ LEAST_STEPS = 600
 FEW_EPOCHS, MOST_EPOCHS = 40, 200
 TRAIN_SHARE = 0.7
 JITTER = "jitter=0.2"
+LONG = 50
+"""Steps of a sequence, on average, from which a second layer is worth its time: at 7 to 29 it gained nothing, at 100 much."""
 
 
 def few_epochs(task: TaskName, num_samples: int, batch_size: object) -> int:
@@ -36,6 +42,18 @@ def plan_augment(asked: tuple[str, ...], task: TaskName, few: bool, choices: Cho
         f"{JITTER}: noise on few sequences, so that their details are not learned by heart; jitter=0: none"
     )
     return (JITTER,)
+
+
+def plan_layers(asked: int | None, task: TaskName, table: Table, choices: Choices) -> int:
+    """How many recurrent layers: two where whole sequences are few and long."""
+    count = max(1, table.sequences.height)
+    if asked is not None or task != "classify" or count >= SMALL_DATA or table.steps.height < LONG * count:
+        return asked or 1
+    choices.reasons["num_layers"] = (
+        f"2: {count} sequences of {table.steps.height / count:.0f} steps are few and long, and a second layer reads the course "
+        f"of what the first one says"
+    )
+    return 2
 
 
 def plan_refit(asked: bool | None, task: TaskName, few: bool, choices: Choices) -> bool:

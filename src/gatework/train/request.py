@@ -75,7 +75,7 @@ class Request(Record):
     window: int | None = None
     cell: str = "lstm"
     hidden_size: int | None = None
-    num_layers: int = 1
+    num_layers: int | None = None
     bidirectional: bool | None = None
     dropout: float | None = None
     pooling: PoolingName | None = None
