@@ -5,13 +5,16 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from gatework.errors import ConfigError, DataError, GateworkError
 from gatework.evaluate import evaluate_run, load
 from gatework.evaluate.elsewhere import comparison
 from gatework.model import load_trained
 from gatework.runs import Decision, Evaluation, MetricInfo, Plan, RunFolder, Score, ScoreRow
+from gatework.tasks import planned_task
 from gatework.train import Request, plan_run, resume_run
+from gatework.train.augment import Augmenter, Columns
 from gatework.train.decision import with_class_weights
 from small_runs import CLASSES, QUICK, latches, means, trained, waves
 
@@ -242,6 +245,23 @@ def test_few_sequences_train_longer_with_noise_and_are_all_used_in_the_end():
     plain, _ = plan_run(latches(40, 6), request.model_copy(update={"augment": ("jitter=0",), "refit": False, "epochs": 7}))
     assert plain.training.augment == {"jitter": 0.0}
     assert (plain.training.refit, plain.training.epochs) == (False, 7)
+
+
+@pytest.mark.parametrize("cell", ["t_lstm", "phased"])
+def test_noise_leaves_what_a_cell_reads_of_the_clock_as_it_is(cell, tmp_path):
+    request = CLASSES.model_copy(
+        update={"epochs": 1, "cell": cell, "augment": ("jitter", "scale", "warp", "mixup"), "num_layers": 2}
+    )
+    plan, dataset = plan_run(latches(40, 6), request)
+    samples = planned_task(plan).samples(dataset.prepared, dataset.split, "train")
+    batch = samples.batch(np.arange(8))
+    columns = Columns.of(dataset.preparation, dataset.prepared)
+    varied = Augmenter({"jitter": 0.5, "scale": 0.5}, columns, seed=0).vary(batch, 1, 1).batch.inputs.values
+    clock = len(dataset.prepared.clock_names)
+    assert clock == 1
+    assert torch.equal(varied[:, -clock:], batch.inputs.values[:, -clock:])
+    assert (varied[:, :-clock] != batch.inputs.values[:, :-clock]).any(dim=1).all()
+    assert trained(latches(40, 6), request, tmp_path / "run").read_history()
 
 
 def layers_of(data: pl.DataFrame, request: Request = CLASSES) -> tuple[int, bool]:

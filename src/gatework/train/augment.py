@@ -98,7 +98,7 @@ class Columns:
     @classmethod
     def of(cls, preparation: Preparation, prepared: Prepared) -> "Columns":
         """Those of the batches that are cut from `prepared`."""
-        names = [*prepared.input_names, *prepared.future_names, *prepared.static_names]
+        names = [*prepared.input_names, *prepared.future_names, *prepared.static_names, *prepared.clock_names]
         place = {name: number for number, name in enumerate(prepared.input_names)}
         numeric = {fitted.name for fitted in preparation.record.fields if fitted.kind == "numeric"} & set(place)
         measured = np.zeros(len(names), dtype=bool)
