@@ -94,10 +94,13 @@ class SequenceModel(nn.Module):
 
     def predict(self, batch: Batch) -> Tensor:
         """The head's output for a batch; of the judged steps alone where every step has an answer."""
-        work = batch.inputs.total_steps * self.recurrent.hidden_size**2
-        with nullcontext() if torch.is_grad_enabled() else threads_for(work):
+        with nullcontext() if torch.is_grad_enabled() else threads_for(self.work(batch)):
             output: Tensor = self(batch.inputs, batch.future)
         return output if batch.judged is None else output[batch.judged]
+
+    def work(self, batch: Batch) -> int:
+        """How much there is to compute, for `threads_for`."""
+        return int(batch.inputs.total_steps * self.recurrent.hidden_size**2)
 
 
 def with_clock(read: Ragged, clock: Ragged) -> Ragged:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gatework.data.samples import Batch, batch_order
+from gatework.engine.threads import threads_for
 from gatework.errors import TrainingError
 from gatework.model import SequenceModel
 from gatework.runs import HistoryRow, RunFolder, TrainingPlan
@@ -27,6 +28,8 @@ from gatework.train.watch import Watch
 
 EVALUATION_BATCH = 512
 """Samples per batch without gradients: large enough to hide Python, small enough for the cache."""
+BACKWARD_TOO = 3
+"""A step of training computes about three times what a pass without gradients does."""
 FITTED_SAMPLES = 1024
 """Training samples on which the loss without dropout is measured after an epoch: two batches, a small share of it."""
 
@@ -173,14 +176,15 @@ class Training:
 
     def _step(self, varied: Varied, rate: float) -> tuple[float, float]:
         """One optimiser step; the loss and the gradient's norm before clipping. A norm that is not finite changes no weight."""
-        loss = varied.loss(self.task, self.network.predict(varied.batch))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm).item()
-        if math.isfinite(norm):
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            self.optimizer.step()
+        with threads_for(BACKWARD_TOO * self.network.work(varied.batch)):
+            loss = varied.loss(self.task, self.network.predict(varied.batch))
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm).item()
+            if math.isfinite(norm):
+                for group in self.optimizer.param_groups:
+                    group["lr"] = rate
+                self.optimizer.step()
         return loss.item(), norm
 
 
