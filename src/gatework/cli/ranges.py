@@ -1,4 +1,4 @@
-"""The ranges of a forecast as a small table: how many truths they held, how that changes with the step, how wide they are."""
+"""Ranges around numbers as a small table: how many truths they held, how that changes with the step, how wide they are."""
 
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,18 @@ def show_ranges(uncertainty: "UncertaintyScores") -> None:
     """One row for each target and interval."""
     show.heading("Ranges")
     several = len({one.target for one in uncertainty.intervals}) > 1
-    header = ["", "truths inside", "lowest and highest step", "mean width", "interval score"]
+    has_steps = any(len(one.coverage_by_step) > 1 for one in uncertainty.intervals)
+    header = ["", "truths inside", *(["lowest and highest step"] if has_steps else []), "mean width", "interval score"]
     widths = number_column([one.width for one in uncertainty.intervals])
     scores = number_column([one.score for one in uncertainty.intervals])
     rows = [
-        [f"{100 * one.level:g} %{f' of {one.target}' if several else ''}", share_text(one.coverage), by_step(one), width, score]
+        [
+            f"{100 * one.level:g} %{f' of {one.target}' if several else ''}",
+            share_text(one.coverage),
+            *([by_step(one)] if has_steps else []),
+            width,
+            score,
+        ]
         for one, width, score in zip(uncertainty.intervals, widths, scores, strict=True)
     ]
     show.table(header, rows)

@@ -84,8 +84,10 @@ OPTIONS: tuple[RequestOption, ...] = (
         "Forecasts: point, quantiles, gaussian, student-t, negative-binomial or zero-inflated.",
         "point",
     ),
-    RequestOption("intervals", "SHARE", ASKED, "Forecasts: the shares of truths that ranges should hold.", "0.8,0.95", "numbers"),
-    RequestOption("calibrate", "WAY", ASKED, "Forecasts: how past errors correct ranges: split, adaptive or none.", "split"),
+    RequestOption("intervals", "SHARE", ASKED, "Numbers: the shares of truths that ranges should hold.", "0.8,0.95", "numbers"),
+    RequestOption(
+        "calibrate", "WAY", ASKED, "Numbers: how past errors correct ranges: split, none; forecasts: adaptive.", "split"
+    ),
     RequestOption(
         "calibration_share", "SHARE", ASKED, "Forecasts: the later share of validation kept for that alone.", "none", "float"
     ),

@@ -15,6 +15,7 @@ from gatework.data.table import Table
 from gatework.errors import ConfigError, InputError
 from gatework.estimators.arrays import allows_gaps
 from gatework.estimators.base import SequenceEstimator
+from gatework.estimators.coverage import check_coverage
 from gatework.estimators.following import Following, moved
 from gatework.estimators.history import History, history_of
 from gatework.evaluate import Predictor
@@ -215,25 +216,8 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
 
 def range_columns(trained: TrainedModel, coverage: float, horizon: int | None) -> tuple[str, str]:
     """The names of the two ends of a range in a prediction; InputError where there are none."""
-    plan, asked = trained.plan, trained.plan.ranges
-    if trained.calibration is None:
-        raise InputError(
-            f"A range was asked for, and this forecaster has none: it was fitted with output={asked.output} and "
-            f"calibrate={asked.calibrate}. Expected ranges that errors have measured. Fit with "
-            f"options=Request(calibrate='split')."
-        )
-    if not 0 < coverage < 1:
-        raise InputError(
-            f"coverage is {coverage:g}; expected the share of cases in which the range holds the truth, above 0 and below 1. "
-            f"Give for example coverage=0.8."
-        )
-    if coverage not in asked.intervals:
-        known = ", ".join(f"{share:g}" for share in asked.intervals)
-        wanted = ", ".join(f"{share:g}" for share in sorted({*asked.intervals, coverage}))
-        raise InputError(
-            f"coverage is {coverage:g}, and this forecaster has the ranges {known}. Expected one of these, or one that "
-            f"was asked for in fit. Fit with options=Request(intervals=({wanted}))."
-        )
+    plan = trained.plan
+    check_coverage(trained, coverage)
     if horizon is not None and horizon > plan.horizon:
         raise InputError(
             f"horizon is {horizon}, and the forecaster was fitted for {plan.horizon} steps: beyond them no error was ever "

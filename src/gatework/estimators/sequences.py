@@ -19,6 +19,7 @@ from gatework.data.table import Missing, Table
 from gatework.errors import InputError
 from gatework.estimators.arrays import SERIES, Sequences, allows_gaps, as_sequences
 from gatework.estimators.base import SequenceEstimator
+from gatework.estimators.coverage import check_coverage
 from gatework.model import network_outputs
 from gatework.runs import DataPlan, FieldPlan, SplitPlan, SplitRecord, TaskName
 from gatework.train import Request
@@ -57,13 +58,19 @@ class OneAnswer(SequenceEstimator):
 
     def _decoded(self, X: object) -> FloatArray:
         """The model's answers to sequences: probabilities or numbers."""
+        outputs, _ = self._outputs(X)
+        trained = self.predictor().trained
+        return np.asarray(trained.task.decode(outputs, trained.preparation))
+
+    def _outputs(self, X: object) -> tuple[npt.NDArray[Any], SequenceSamples]:
+        """What the network gives for sequences, and these as it read them."""
         trained = self.predictor().trained
         sequences = as_sequences(self, X, reset=False, allow_gaps=allows_gaps(self.options))
         labels = pl.DataFrame({SERIES: np.arange(len(sequences))})
         table = build_table(sequences.frame(), trained.plan.data, labels, targets_required=False, is_new=True)
         prepared = trained.preparation.apply(table, Split.all_test(table))
-        outputs = network_outputs(trained.network, SequenceSamples(prepared, None, "test"))
-        return np.asarray(trained.task.decode(outputs, trained.preparation))
+        samples = SequenceSamples(prepared, None, "test")
+        return network_outputs(trained.network, samples), samples
 
 
 class Classifier(ClassifierMixin, OneAnswer):  # type: ignore[misc]
@@ -187,7 +194,26 @@ class Regressor(RegressorMixin, OneAnswer):  # type: ignore[misc]
 
     def predict(self, X: object) -> FloatArray:
         """(num_sequences,) or (num_sequences, targets), as y was."""
-        values = self._decoded(X)
+        return self._formed(self._decoded(X))
+
+    def predict_interval(self, X: object, *, coverage: float = 0.8) -> tuple[FloatArray, FloatArray]:
+        """Between which values the truth will lie, in `coverage` of cases.
+
+        Calibrated on the errors at the sequences that were held back in fit (split conformal prediction, see
+        `tasks.conformal`). coverage: 0.8 or 0.95, or one of `options=Request(intervals=…)`.
+        Returns two arrays, lower and upper, each in the form of predict; where so few errors are known that a range has no end,
+        -inf and inf. Raises InputError where the fitted regressor carries no such range, with the option that gives it.
+        """
+        trained = self.predictor().trained
+        check_coverage(trained, coverage)
+        outputs, samples = self._outputs(X)
+        ranges = trained.task.ranges(outputs, samples, trained.preparation, trained.calibration)
+        assert ranges is not None
+        ends = ranges.ends[:, 0, :, ranges.intervals.index(coverage)]
+        return self._formed(ends[..., 0]), self._formed(ends[..., 1])
+
+    def _formed(self, values: FloatArray) -> FloatArray:
+        """(num_sequences, targets) in the form that y had."""
         return values[:, 0] if self._is_flat else values
 
     def __sklearn_tags__(self) -> Any:

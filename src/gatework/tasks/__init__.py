@@ -35,4 +35,4 @@ def planned_task(plan: Plan, folder: RunFolder | None = None) -> Task:
         return whole if plan.data.task == "classify" else ClassifySteps(plan.window, plan.piece, whole)
     if plan.data.task == "regress_steps":
         return RegressSteps(plan.window, plan.piece)
-    return Regress(plan.model.pooling)
+    return Regress(plan.model.pooling, plan.ranges)

@@ -31,6 +31,10 @@ def mean_of_members(tasks: Sequence[Task], preparation: Preparation) -> Task:
             mean: np.ndarray = np.mean(decoded, axis=0)
             return mean
 
+        def scaled(self, output: np.ndarray) -> np.ndarray:
+            """Of numbers: the mean, on the model's scale."""
+            return preparation.scale_targets(self.decode(output, preparation))
+
     together: Task = copy.copy(tasks[0])
     together.__class__ = MeanOfMembers
     return together

@@ -145,7 +145,7 @@ class Forecast(Task):
         return drawn if self.output.is_count else preparation.inverse_targets(drawn)
 
     def range_scores(self, case: Case, answer: Answer) -> UncertaintyScores | None:
-        return judge_ranges.range_scores(case, answer, self.asked)
+        return judge_ranges.range_scores(case, answer, self.asked, judge.truth_of(judge.samples_of(case)[1]))
 
     def baselines(self, case: Case) -> list[Answer]:
         return baseline_answers(case)
@@ -168,7 +168,8 @@ class Forecast(Task):
         return classical_answers(case)
 
     def figures(self, case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
-        return (*forecast_figures(case, answers), *judge_ranges.range_figures(case, answers[0], self.asked))
+        truth = judge.truth_of(judge.samples_of(case)[1])
+        return (*forecast_figures(case, answers), *judge_ranges.range_figures(case, answers[0], self.asked, truth))
 
     def predictions(self, prepared: Prepared, samples: Samples, values: np.ndarray) -> pl.DataFrame:
         assert isinstance(samples, ForecastSamples)

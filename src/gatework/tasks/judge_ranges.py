@@ -1,21 +1,23 @@
-"""How the ranges of a forecast are judged: observed coverage, width and score per step ahead, and the figures of them."""
+"""How the ranges of answers are judged: observed coverage, width and score per step ahead, and the figures of them."""
 
 from gatework.runs import Curve, CurvesFigure, Figure, IntervalScores, Line, LinesFigure, RangePlan, UncertaintyScores
 from gatework.runs.figures import RANGE_RELIABILITY
+from gatework.tasks.conformal import Array
 from gatework.tasks.forecast_figures import label
-from gatework.tasks.judge_forecast import samples_of, truth_of
 from gatework.tasks.metrics import interval_scores, quantile_loss
 from gatework.tasks.ranges import percent
 from gatework.tasks.task import Answer, Case
 
 
-def range_scores(case: Case, answer: Answer, asked: RangePlan) -> UncertaintyScores | None:
-    """Coverage, width and score of every interval on the judged windows; None without ranges."""
+def range_scores(case: Case, answer: Answer, asked: RangePlan, truth: Array) -> UncertaintyScores | None:
+    """Coverage, width and score of every interval on the judged samples; None without ranges.
+
+    truth: (n, horizon, num_targets) in the units of the data, NaN where unknown.
+    """
     ranges = answer.ranges
     if ranges is None:
         return None
-    truth, targets = truth_of(samples_of(case)[1]), case.judged.prepared.target_names
-    ends = ranges.ends
+    ends, targets = ranges.ends, case.judged.prepared.target_names
     scores = [
         interval_scores(truth, ends[..., number, 0], ends[..., number, 1], share, targets)
         for number, share in enumerate(ranges.intervals)
@@ -30,18 +32,21 @@ def range_scores(case: Case, answer: Answer, asked: RangePlan) -> UncertaintySco
     )
 
 
-def range_figures(case: Case, answer: Answer, asked: RangePlan) -> tuple[Figure, ...]:
-    """Observed against nominal coverage, and both it and the mean width at each step ahead, of the first target; nothing without
-    ranges.
+def range_figures(case: Case, answer: Answer, asked: RangePlan, truth: Array) -> tuple[Figure, ...]:
+    """Observed against nominal coverage, and both it and the mean width at each step ahead where there are several, of the first
+    target; nothing without ranges. truth: as for `range_scores`.
     """
     if answer.ranges is None:
         return ()
-    truth = truth_of(samples_of(case)[1])[..., :1]
+    truth = truth[..., :1]
     ends = answer.ranges.ends[..., :1, :, :]
     found = [
         interval_scores(truth, ends[..., number, 0], ends[..., number, 1], share, case.judged.prepared.target_names[:1])[0]
         for number, share in enumerate(answer.ranges.intervals)
     ]
+    reliability = reliability_figure(case, answer, asked, found)
+    if truth.shape[1] == 1:
+        return (reliability,)
     steps = tuple(float(step) for step in range(1, truth.shape[1] + 1))
     covered = [
         Line(name=f"{percent(one.level)} observed", style="prediction", y=in_percent(one.coverage_by_step)) for one in found
@@ -49,7 +54,7 @@ def range_figures(case: Case, answer: Answer, asked: RangePlan) -> tuple[Figure,
     wanted = [Line(name=f"{percent(one.level)} wanted", style="truth", y=(100.0 * one.level,) * len(steps)) for one in found]
     widths = [Line(name=percent(one.level), style="prediction", y=one.width_by_step) for one in found]
     return (
-        reliability_figure(case, answer, asked, found),
+        reliability,
         LinesFigure(
             name="coverage-by-horizon",
             title="How many truths the ranges hold",
@@ -80,7 +85,7 @@ def reliability_figure(case: Case, answer: Answer, asked: RangePlan, found: list
         name=RANGE_RELIABILITY,
         title="Do the ranges hold what they promise?",
         caption=f"The share of truths of {target} inside ranges, against the share that these should hold: the curve for ranges "
-        f"of all shares, {name}; circles for those of this forecast. On the diagonal they are honest, below it too narrow, above "
+        f"of all shares, {name}; circles for those that are given. On the diagonal they are honest, below it too narrow, above "
         "it too wide.",
         x_label="share that should be inside",
         y_label="share inside",

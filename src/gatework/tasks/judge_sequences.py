@@ -43,6 +43,12 @@ def places_of(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return case.train.place, case.judged.place
 
 
+def true_numbers(case: Case) -> Array:
+    """(n, num_targets) of the judged sequences or steps in the units of the data, NaN where unknown."""
+    truth: Array = case.judged.prepared.raw_targets[places_of(case)[1]]
+    return truth
+
+
 def noun_of(case: Case) -> str:
     """What is judged, in the plural."""
     return "steps" if isinstance(case.judged, StepSamples) else "sequences"
@@ -204,8 +210,7 @@ def number_errors(case: Case, answers: list[Answer]) -> list[Measured]:
 
 def number_figures(case: Case, answers: list[Answer]) -> tuple[Figure, ...]:
     """Predictions against truth, one figure per target."""
-    truth = case.judged.prepared.raw_targets[places_of(case)[1]]
-    noun = noun_of(case)
+    truth, noun = true_numbers(case), noun_of(case)
     figures = []
     for number, name in enumerate(case.judged.prepared.target_names):
         unit = case.target_units[number] if case.target_units else ""

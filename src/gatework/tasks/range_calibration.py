@@ -130,13 +130,38 @@ def fit_range_calibration(
     large series would else set the ranges of all.
     """
     order = np.argsort(clock, kind="stable")
+    is_scaled = len(np.unique(samples.sequence)) > 1
+    past = PastAnswers(
+        numbers=numbers[order],
+        truth=model_truth(samples, targets)[order],
+        scale=deviations(samples, targets)[order] if is_scaled else None,
+        until=last_stamp(samples, samples.origin + samples.horizon - 1),
+    )
+    return range_calibration(output, past, asked)
+
+
+@dataclass(frozen=True)
+class PastAnswers:
+    """Answers whose truths are known, in the order of time where they have one.
+
+    numbers: (n, horizon, num_targets, num_parameters) on the model's scale. truth: (n, horizon, num_targets), NaN where unknown.
+    scale: (n, num_targets) in which the errors of each are measured; None: as they are. until: the last time stamp of the truths.
+    """
+
+    numbers: Array
+    truth: Array
+    scale: Array | None = None
+    until: str = ""
+
+
+def range_calibration(output: Output, past: PastAnswers, asked: RangePlan) -> RangeCalibration:
+    """The corrections from past answers."""
     method, intervals = asked.calibrate, asked.intervals
-    truth, is_scaled = model_truth(samples, targets), len(np.unique(samples.sequence)) > 1
+    numbers, truth, is_scaled = past.numbers, past.truth, past.scale is not None
     levels = quantile_levels(intervals)
     ends = ends_of(own_quantiles(output, numbers, levels), levels, intervals)
-    scale = deviations(samples, targets)
-    factor = scale[:, None, :, None, None] if is_scaled else 1.0
-    scores = (scores_of(output, truth, ends) / factor)[order]
+    factor = 1.0 if past.scale is None else past.scale[:, None, :, None, None]
+    scores = scores_of(output, truth, ends) / factor
     shift = fitted_shift(scores, intervals) if method != "none" else np.zeros(scores.shape[1:])
     rows = shift.transpose(2, 3, 1, 0)
     record = Conformal(
@@ -145,11 +170,11 @@ def fit_range_calibration(
         shift=as_lists(rows),
         is_scaled=is_scaled,
         num_windows=len(truth),
-        until=last_stamp(samples, samples.origin + samples.horizon - 1),
+        until=past.until,
         notes=too_few_note(len(truth), shift, intervals),
     )
     kept = scores[-MEMORY:] if method == "adaptive" else scores[:0]
-    return RangeCalibration(record, kept, past_errors(output, numbers[order], truth[order], scale[order] if is_scaled else None))
+    return RangeCalibration(record, kept, past_errors(output, numbers, truth, past.scale))
 
 
 def as_lists(values: Array) -> Any:

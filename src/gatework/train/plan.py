@@ -25,7 +25,7 @@ from gatework.train.choices import Choices, dashed
 from gatework.train.plan_anomaly import VALIDATION, plan_anomaly
 from gatework.train.plan_classes import check_class_options, plan_decision
 from gatework.train.plan_forecast import plan_forecaster, plan_lengths
-from gatework.train.plan_ranges import plan_ranges
+from gatework.train.plan_ranges import WITH_RANGES, plan_ranges
 from gatework.train.plan_small import SMALL_DATA, few_epochs, plan_augment, plan_layers, plan_refit
 from gatework.train.plan_start import from_start, lengths_like, plan_start, rate_after
 from gatework.train.plan_steps import num_pieces, plan_pieces, split_of_steps
@@ -37,6 +37,8 @@ FORECASTS_ONLY = (
     "output", "intervals", "calibrate", "calibration_share",
 )  # fmt: skip
 """Options that mean nothing to a task without a horizon."""
+NUMBERS_TOO = ("intervals", "calibrate")
+"""Those of them that numbers of whole sequences share."""
 
 DETECTORS_ONLY = ("method", "false_alarms", "gap", "labels_column")
 NOT_FOR_DETECTORS = ("augment", "refit", "init_from", "freeze", "keep_scales")
@@ -90,7 +92,7 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
         model=model,
         training=training,
         decision=decision,
-        ranges=plan_ranges(request, choices) if data.task == "forecast" else RangePlan(),
+        ranges=plan_ranges(request, choices, data.task) if data.task in WITH_RANGES else RangePlan(),
         horizon=horizon,
         window=window,
         piece=piece,
@@ -148,12 +150,13 @@ def check_options_of_task(request: Request, task: TaskName) -> None:
             )
         return
     for name in FORECASTS_ONLY:
-        if name == "window" and task in STEP_TASKS:
+        if (name == "window" and task in STEP_TASKS) or (name in NUMBERS_TOO and task == "regress"):
             continue
         if task != "forecast" and getattr(request, name):
             raise ConfigError(
                 f"{name} is {getattr(request, name)}, but the task is {dashed(task)}, which gives one answer for each {answers}. "
-                f"Expected --{dashed(name)} with forecasts only. Leave it out, or ask for --task forecast."
+                f"Expected --{dashed(name)} with forecasts{' or --task regress' if name in NUMBERS_TOO else ''} only. "
+                f"Leave it out, or ask for --task forecast."
             )
     for name in ONE_ANSWER_OPTIONS:
         if (task == "forecast" or task in STEP_TASKS) and getattr(request, name):

@@ -1,14 +1,24 @@
-"""What a forecast says beside its single numbers: its output, the shares of its ranges, and how they are calibrated."""
+"""What is said beside single numbers: the output of a forecast, the shares of the ranges, and how they are calibrated."""
 
 from gatework.errors import ConfigError
-from gatework.runs import RangePlan
+from gatework.runs import RangePlan, TaskName
 from gatework.train.choices import Choices
 from gatework.train.request import Request
 
+WITH_RANGES: tuple[TaskName, ...] = ("forecast", "regress")
+"""Tasks whose answers are numbers with ranges around them."""
 
-def plan_ranges(request: Request, choices: Choices) -> RangePlan:
-    """What a forecast says beside its single numbers. Raises ConfigError for shares that are none, and for a loss of no use."""
-    output = choices.pick("output", request.output, "point", "single numbers; their ranges come from the errors in validation")
+
+def plan_ranges(request: Request, choices: Choices, task: TaskName) -> RangePlan:
+    """What is said beside the single numbers. Raises ConfigError for shares that are none, and for a loss or method of no use."""
+    if task == "regress" and request.calibrate == "adaptive":
+        raise ConfigError(
+            "calibrate is adaptive and the task is regress: whole sequences come in no order of time, in which errors could be "
+            "followed. Expected --calibrate split or none. Leave it out."
+        )
+    output: object = "point"
+    if task == "forecast":
+        output = choices.pick("output", request.output, output, "single numbers; their ranges come from the errors in validation")
     wrong = [share for share in request.intervals if not 0 < share < 1]
     if wrong:
         raise ConfigError(f"intervals has {wrong[0]:g}; expected shares between 0 and 1. Give --intervals 0.8,0.95.")

@@ -45,8 +45,9 @@ class Request(Record):
     of the steps. gap: alarms with at most so many quiet steps between them are one range.
     labels_column: says which steps are anomalies; it is no input and only judges.
     output: what a forecast says of each value: "point", "quantiles", "gaussian", "student-t", "negative-binomial" or
-    "zero-inflated". intervals: the shares of truths that its ranges should hold, such as (0.8, 0.95). calibrate: how the errors
-    on the validation part correct them: "split", "adaptive" or "none". calibration_share: the later share of that part that is
+    "zero-inflated". intervals: the shares of truths that the ranges of a forecast, or of numbers of whole sequences, should hold,
+    such as (0.8, 0.95). calibrate: how the errors on the validation part correct them: "split", "adaptive" (forecasts) or "none".
+    calibration_share: the later share of that part that is
     kept for this alone.
     """
 

@@ -1,4 +1,4 @@
-"""The ranges of a forecast: how many truths they held, how wide they are, and the figures of both."""
+"""Ranges around numbers: how many truths they held, how wide they are, and the figures of both."""
 
 from gatework.report.markup import Html, element, join
 from gatework.report.numbers import column_decimals, fixed
@@ -19,7 +19,8 @@ def write_ranges(given: Ingredients) -> Html:
 def range_table(uncertainty: UncertaintyScores) -> Html:
     """One row for each target and interval."""
     several = len({one.target for one in uncertainty.intervals}) > 1
-    head = ("range", "truths inside", "at each step ahead", "mean width", "interval score")
+    has_steps = any(len(one.coverage_by_step) > 1 for one in uncertainty.intervals)
+    head = ("range", "truths inside", *(["at each step ahead"] if has_steps else []), "mean width", "interval score")
     numbers = [[one.width for one in uncertainty.intervals], [one.score for one in uncertainty.intervals]]
     decimals = [column_decimals([value for value in column if value is not None]) for column in numbers]
     rows = [
@@ -27,7 +28,7 @@ def range_table(uncertainty: UncertaintyScores) -> Html:
             "tr",
             element("th", f"{100 * one.level:g} %{f' of {one.target}' if several else ''}", scope="row", dir="auto"),
             element("td", share_text(one.coverage)),
-            element("td", by_step(one)),
+            *([element("td", by_step(one))] if has_steps else []),
             *(
                 element("td", "no end" if value is None else fixed(value, places))
                 for value, places in zip((one.width, one.score), decimals, strict=True)
