@@ -307,6 +307,27 @@ def test_wishes_that_contradict_the_data_are_refused() -> None:
         assert said in refusal(lambda wishes=wishes: recognise(frame, wishes), ConfigError)
 
 
+@pytest.mark.parametrize(
+    "role", [{"ignore": ("load",)}, {"known_future": ("load",)}, {"static": ("load",)}, {"targets": ("load", "load")}]
+)
+def test_a_target_has_no_other_part_and_is_named_once(role: dict[str, tuple[str, ...]]) -> None:
+    wishes = replace(Wishes(targets=("load",)), **role)
+    assert "'load' is named in --target" in refusal(lambda: recognise(series_frame(), wishes), ConfigError)
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%d.%m.%Y %H:%M"])
+def test_one_misprinted_time_stamp_does_not_cost_the_order_of_the_rows(form: str) -> None:
+    start = datetime.datetime(2024, 1, 20)
+    stamps = [(start + datetime.timedelta(hours=hour)).strftime(form) for hour in range(60)]
+    frame = pl.DataFrame({"when": [*stamps[:40], "31/31/2024", *stamps[41:]], "load": RANDOM.normal(size=60)})
+    message = refusal(lambda: recognise(frame, Wishes(targets=("load",))))
+    assert "'31/31/2024' in row 41" in message
+    assert "its other values are time stamps" in message
+    assert recognise(frame, Wishes(targets=("load",), ignore=("when",))).plan.time is None
+    notes = frame.with_columns(pl.Series("when", [*stamps[:40], *(f"visit {number}" for number in range(20))]))
+    assert recognise(notes, Wishes(targets=("load",))).plan.time is None  # text in which times occur is text
+
+
 def test_one_row_is_not_enough() -> None:
     assert "1 row" in refusal(lambda: recognise(series_frame().head(1), Wishes(targets=("load",))), DataError)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from gatework.data.times import choose_format, detect_epoch, detect_formats, part_of
+from gatework.data.times import choose_format, detect_epoch, detect_formats, part_of, refuse_damaged
 
 _TIME_NAME = re.compile(
     r"(?i)(^|[^a-z])(date|time|timestamp|datetime|when|ts|day|month|week|year|datum|zeit|dt)|date$|time$|dteday"
@@ -36,7 +36,10 @@ class TimeFound:
 
 
 def find_time(frame: pl.DataFrame, series: str | None, excluded: set[str]) -> TimeFound:
-    """The time of the rows: typed or text time stamps first, then year/month/day columns, then a number that counts up."""
+    """The time of the rows: typed or text time stamps first, then year/month/day columns, then a number that counts up.
+
+    Raises DataError where no column holds time stamps and one nearly does.
+    """
     candidates = [column for column in frame if column.name not in excluded and column.name != series]
     stamped = []
     for column in candidates:
@@ -49,6 +52,8 @@ def find_time(frame: pl.DataFrame, series: str | None, excluded: set[str]) -> Ti
         return _with_clock(frame, stamped[0], candidates, series)
     if spread:
         return TimeFound(None, spread, why=f"columns {', '.join(spread)} together make a time stamp")
+    for column in candidates:
+        refuse_damaged(column)
     for column in candidates:
         if column.dtype.is_numeric() and _ORDER_NAME.match(column.name) and _is_order(frame, column.name, series):
             epoch = detect_epoch(column)

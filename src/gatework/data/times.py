@@ -31,6 +31,9 @@ _LOCAL_FORMATS = (*_OTHER_DATES, *("".join(pieces) for pieces in itertools.produ
 EPOCHS = {"epoch:s": 1, "epoch:ms": 1_000, "epoch:us": 1_000_000, "epoch:ns": 1_000_000_000}
 """Numbers that count from 1970-01-01 UTC, and how many there are in a second."""
 
+DAMAGE_SAMPLE, DAMAGED_SHARE = 200, 0.1
+"""So many values tell the form of a column's time stamps; with so many that are none it is a damaged time column, not text."""
+
 PART_NAMES = {
     "year": ("year", "yr", "yyyy", "jahr"),
     "month": ("month", "mon", "mnth", "mo", "mm", "monat"),
@@ -63,6 +66,28 @@ def detect_formats(text: pl.Series) -> list[str | None]:
     likely = [form for form in _LOCAL_FORMATS if all((mark in form) == there for mark, there in marks.items())]
     candidates = ["%Y%m%d"] if digits_only else [form for form in likely if _parse(head, form) is not None]
     return [form for form in candidates if _parse(present, form) is not None]
+
+
+def refuse_damaged(column: pl.Series) -> None:
+    """DataError for a column of text in which nearly all values are time stamps of one form and some are none.
+
+    Left alone, one misprinted stamp would make a category of the column, and the order of its rows would be lost without a word.
+    """
+    present = column.drop_nulls()
+    if column.dtype != pl.String or not present.head(40).str.contains(r"\d").any():
+        return
+    sample = present.gather_every(max(1, len(present) // DAMAGE_SAMPLE))
+    form = min((*ISO_FORMATS, *_LOCAL_FORMATS), key=lambda form: _parsed(sample, form).null_count())
+    times = _parsed(column, form)
+    wrong = times.is_null() & column.is_not_null()
+    if not 0 < int(wrong.sum()) <= len(present) * DAMAGED_SHARE:
+        return
+    row, count = wrong.arg_max() or 0, int(wrong.sum())
+    raise DataError(
+        f"Column '{column.name}' has '{column[row]}' in row {row + 1}{f' ({count} such values)' if count > 1 else ''}; its other "
+        f"values are time stamps, such as '{column.filter(times.is_not_null())[0]}'. Expected one in every row. Correct it, "
+        f"leave that row out, or leave the column out with --ignore {column.name}."
+    )
 
 
 def choose_format(text: pl.Series, formats: list[str | None]) -> tuple[str | None, str]:

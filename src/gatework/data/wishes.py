@@ -82,3 +82,18 @@ def check_names(wishes: Wishes, known: list[str], options: frozenset[str] | None
                 f"There is no column '{name}' (--{option}). Expected a column of the data. {hint} "
                 f"Correct the name; 'gatework look DATA' lists the columns."
             )
+    if options is None:
+        _check_targets(wishes)
+
+
+def _check_targets(wishes: Wishes) -> None:
+    """ConfigError for a target that is named twice, or has another part to play as well."""
+    others = [("ignore", wishes.ignore), ("known-future", wishes.known_future), ("static", wishes.static)]
+    for target in wishes.targets:
+        taken = [f"--{option}" for option, names in others if target in names]
+        if taken or wishes.targets.count(target) > 1:
+            where = f"and in {taken[0]}" if taken else "twice"
+            raise ConfigError(
+                f"Column '{target}' is named in --target {where}. Expected a target once, and in no other part. "
+                f"Take it out of {taken[0] if taken else 'the list'}."
+            )
