@@ -245,3 +245,14 @@ def test_another_horizon_is_read_from_the_history():
     model.update(more)
     longer = model.predict(horizon=5)
     np.testing.assert_allclose(longer, model.predict(np.concatenate([waves(), more]), horizon=5), rtol=1e-5)
+
+
+def test_rows_that_are_refused_are_not_kept():
+    """A forecaster that was given a repeated row forecasts on as though it had not been."""
+    when = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 9), "1h", eager=True).head(190)
+    frame = pl.DataFrame({"when": when, "load": waves(190)})
+    forecaster = Forecaster(**SMALL, options=Request(target="load", time="when")).fit(frame)
+    before = forecaster.predict()
+    with pytest.raises(DataError, match="Expected each time once in a series"):
+        forecaster.update(frame.tail(1))
+    assert forecaster.predict().equals(before)

@@ -137,6 +137,33 @@ def test_what_is_planned_is_asked_for_and_used(tmp_path):
         live.forecast(planned[:2])
 
 
+def test_the_time_stamp_of_a_row_counts(predictor):
+    """A row after a gap has the hour that it says, as when time is given apart."""
+    data = gappy()
+    row, later = data.row(40, named=True), data.row(40, named=True)["when"] + timedelta(hours=7)
+    apart, within, printed = (predictor.live(data.head(40)) for _ in range(3))
+    apart.update({**row, "when": None}, time=later)
+    within.update({**row, "when": later})
+    printed.update({**row, "when": str(later)})
+    assert within.time == printed.time == apart.time == later
+    np.testing.assert_array_equal(within.forecast(), apart.forecast())
+    with pytest.raises(DataError, match="Give the rows in their order"):
+        within.update(data.row(3, named=True))
+    with pytest.raises(DataError, match="'noon' as its time"):
+        within.update({**row, "when": "noon"})
+    with pytest.raises(DataError, match="given as DataFrame; expected column → value"):
+        within.update(data[41:43])
+
+
+def test_a_refused_row_leaves_the_clock_where_it_was(predictor):
+    data = gappy()
+    live = predictor.live(data.head(40))
+    before = live.time
+    with pytest.raises(DataError, match="'warm' in the row"):
+        live.update({"load": 1.0, "kind": "a", "is_open": True, "temp": "warm"})
+    assert live.time == before
+
+
 def test_bad_rows_are_refused(predictor):
     data = gappy()
     live = predictor.live(data.head(40))

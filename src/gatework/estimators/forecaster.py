@@ -9,6 +9,7 @@ import polars as pl
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
+from gatework.data.layout import build_table
 from gatework.data.series import has_clock, table_rows
 from gatework.data.split import PARTS, Split
 from gatework.data.table import Table
@@ -170,10 +171,13 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         predictor = self.predictor()
         more = history_of(X, y, self.options, allows_gaps(self.options))
         self._history.check_like(more, type(self).__name__)
-        if not more.is_frame:
+        joined = self._history.followed_by(more)
+        if more.is_frame:
+            build_table(joined.frame, predictor.trained.plan.data)  # rows that do not fit are refused before they are kept
+        else:
             self._history.check_same_series(more)
             self._follow(predictor, more)
-        self._history = self._history.followed_by(more).end(self._kept_steps(predictor.trained.plan))
+        self._history = joined.end(self._kept_steps(predictor.trained.plan))
         return self
 
     def _follow(self, predictor: Predictor, more: History) -> None:

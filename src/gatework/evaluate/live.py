@@ -4,10 +4,11 @@ Where the network reads every step by itself on the training scale, its state is
 a forecast then costs microseconds. Other networks put each window on its own level, so the window is read again, from memory.
 """
 
+import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -108,11 +109,18 @@ class LiveForecast:
     def update(self, row: Mapping[str, Value], time: datetime | None = None) -> None:
         """One more row of the series.
 
-        row: a value for each of `columns`, in the units of the data; None where it is missing. time: its stamp; left out, one
-        step after the last one. Raises DataError for a column that is not there, a number that is none, or a stamp not later.
+        row: a value for each of `columns`, in the units of the data; None where it is missing. time: its stamp; left out, that
+        in the time column of the row; without one, a step after the last one.
+        Raises DataError for a column that is not there, a number that is none, or a stamp not later; such a row is not read.
         """
-        self._advance(time)
-        numbers = self.encoder.encode_observed(row) + self.encoder.encode_known(row, self.time) + self._static
+        if not isinstance(row, Mapping):
+            raise DataError(
+                f"A row was given as {type(row).__name__}; expected column → value, such as {{'{self.columns[0]}': 31.5}}. "
+                f"Give the rows of a frame one by one: for row in frame.iter_rows(named=True)."
+            )
+        stamp = self._next_time(row.get(self._time_name) if time is None and self._time_name else time)
+        numbers = self.encoder.encode_observed(row) + self.encoder.encode_known(row, stamp) + self._static
+        self.time = stamp
         if self.carries_state:
             self._read([numbers[place] for place in self._order])
         else:
@@ -163,17 +171,19 @@ class LiveForecast:
             encoder.last = last
         self.time, self._ahead_from = state.time, None
 
-    def _advance(self, time: datetime | None) -> None:
+    def _next_time(self, given: Value | None) -> datetime | None:
+        """The stamp of the next row: as given, or a step after the last one; None where the data has no clock."""
         if self.time is None or self.step is None:
-            return
-        if time is None:
-            time = self.time + self.step
-        elif time <= self.time:
+            return None
+        if given is None:
+            return self.time + self.step
+        time = moment(given)
+        if time <= self.time:
             raise DataError(
                 f"The row has the time {time.isoformat()}, and the last one was {self.time.isoformat()}. "
                 f"Expected a later one. Give the rows in their order."
             )
-        self.time = time
+        return time
 
     def _future(self, known: Sequence[Mapping[str, Value]]) -> Float32Array:
         """(horizon, num_future) what is known of the steps to come."""
@@ -221,6 +231,19 @@ class Rolling:
     def all(self) -> Float32Array:
         """(size, width) the last rows."""
         return self.space[max(0, self.end - self.size) : self.end]
+
+
+def moment(given: Value) -> datetime:
+    """A time stamp in local time; DataError for what is none."""
+    if isinstance(given, str):
+        with contextlib.suppress(ValueError):  # what is no time stamp is refused below
+            given = datetime.fromisoformat(given)
+    if isinstance(given, date):  # a datetime is one, too
+        return given.replace(tzinfo=None) if isinstance(given, datetime) else datetime(given.year, given.month, given.day)
+    raise DataError(
+        f"The row has {given!r} as its time. Expected a time stamp, such as datetime(2026, 1, 31, 23) or "
+        f"'2026-01-31 23:00:00'. Correct it, or leave it out: the row is then one step after the last one."
+    )
 
 
 def clock_of(prepared: Prepared, window: int, shortest: int) -> tuple[datetime | None, timedelta | None]:
