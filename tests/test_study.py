@@ -352,6 +352,7 @@ def test_a_space_that_makes_no_sense_is_refused(text: str, words: str, tmp_path:
     with pytest.raises(ConfigError) as caught:
         study_of(waves(120), Search(trials=1, space=str(tmp_path / "space.toml")), tmp_path / "study", request=SEARCHED)
     assert words in str(caught.value)
+    assert not (tmp_path / "study" / "study.json").exists()  # so that the corrected search may have the folder
 
 
 @pytest.mark.parametrize("storage", ["sqlite:////no/such/folder/trials.db", "nonsense", "postgresql://localhost:1/none"])

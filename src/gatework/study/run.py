@@ -20,6 +20,7 @@ from gatework.study.job import Fold, Planned, check_sources, is_finished, read_f
 from gatework.study.search import run_search
 from gatework.study.seeds import plan_seeds, summarise_seeds
 from gatework.study.show import summarise_folds
+from gatework.study.space import read_space
 from gatework.study.sweep import plan_sweep, summarise_sweep
 from gatework.study.workers import check_processes, run_jobs
 from gatework.train.request import Request
@@ -145,6 +146,8 @@ def begin(folder: RunFolder, source: Source, variants: dict[str, Request], wish:
         python=as_python(source, variants, wish, folder),
         seed=seed,
     )
+    if wish.kind == "search" and wish.space:
+        read_space(wish.space)  # before anything is written: else the folder belonged to a search that cannot begin
     make_folder(folder)
     for each in jobs:
         each.write(folder)
