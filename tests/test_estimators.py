@@ -313,3 +313,32 @@ def test_scikit_learns_own_checks_hold(estimator, name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         getattr(estimator_checks, name)(type(estimator).__name__, clone(estimator))
+
+
+def test_an_array_of_arrays_is_read_as_a_list_of_them():
+    random = np.random.default_rng(0)
+    X = [random.normal(size=(steps, 2)) for steps in [4, 7, 5] * 6]
+    y = np.arange(18) % 2
+    packed = np.empty(18, dtype=object)
+    packed[:] = X
+    small = {"hidden_size": 3, "epochs": 1}
+    expected = Classifier(**small).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(Classifier(**small).fit(packed, y).predict_proba(packed), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"X": None}, "X is None"),
+        ({"X": []}, "it has no sequences"),
+        ({"X": np.ones((18, 4, 2)) * 1j}, "Complex data not supported"),
+        ({"options": {"num_layers": 2}}, "options is dict"),
+        ({"options": Request(task="forecast")}, "task='forecast', and Classifier is one of task='classify'"),
+        ({"sample_weight": -np.ones(18)}, "sample_weight has -1 for sequence 0"),
+    ],
+)
+def test_what_is_given_wrongly_is_refused_in_words(change, message):
+    given = {"X": np.random.default_rng(0).normal(size=(18, 4, 2)), "options": None, "sample_weight": None, **change}
+    model = Classifier(hidden_size=3, epochs=1, options=given["options"])
+    with pytest.raises(InputError, match=message):
+        model.fit(given["X"], np.arange(18) % 2, sample_weight=given["sample_weight"])

@@ -221,6 +221,11 @@ def test_what_cannot_be_fitted_is_refused_with_the_reason(parameters, X, kind, m
         AnomalyDetector(**QUICK | parameters).fit(X)
 
 
+def test_a_share_of_the_steps_may_be_a_number():
+    by_text, by_number = (AnomalyDetector(**QUICK | {"false_alarms": share}).fit(swings()) for share in ("0.01", 0.01))
+    np.testing.assert_array_equal(by_number.score_samples(swings(90)), by_text.score_samples(swings(90)))
+
+
 def test_what_is_wrong_at_prediction_is_said(watchman):
     with pytest.raises(ValueError, match="X has 1 features, but AnomalyDetector is expecting 2 features"):
         watchman.predict(swings()[:, :1])

@@ -40,7 +40,7 @@ class AnomalyDetector(OutlierMixin, SequenceEstimator):  # type: ignore[misc]
         self,
         *,
         method: MethodName = "auto",
-        false_alarms: str | None = None,
+        false_alarms: str | float | None = None,
         window: int | None = None,
         hidden_size: int | None = None,
         epochs: int | None = None,

@@ -57,6 +57,11 @@ def is_rows(X: object) -> bool:
     return getattr(X, "ndim", 2) < 3
 
 
+def is_object_array(X: object) -> bool:
+    """Whether X is one array whose entries are sequences, as NumPy keeps those of unequal lengths."""
+    return isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and any(np.ndim(item) > 0 for item in X)
+
+
 def as_sequences(estimator: Any, X: object, reset: bool, allow_gaps: bool) -> Sequences:
     """X as sequences; sets or checks the estimator's `n_features_in_`.
 
@@ -64,6 +69,13 @@ def as_sequences(estimator: Any, X: object, reset: bool, allow_gaps: bool) -> Se
     Raises InputError for arrays of the wrong shape or with values that are no finite numbers; ValueError where scikit-learn
     itself finds fault with an array of two axes.
     """
+    if X is None or (isinstance(X, list | tuple) and not X):
+        raise InputError(
+            f"X is {'None' if X is None else 'empty: it has no sequences'}. Expected sequences: a list of arrays (steps, "
+            f"channels), or one array (sequences, steps, channels). Check how X was made."
+        )
+    if is_object_array(X):
+        X = list(X)  # type: ignore[call-overload]
     if is_rows(X):
         finite: bool | str = "allow-nan" if allow_gaps else True
         rows = validate_data(estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=finite, ensure_min_samples=1 + reset)
@@ -110,6 +122,11 @@ def from_several(X: object) -> Sequences:
         )
     if not shaped:
         raise InputError("X has no sequence; expected a list of at least one array (steps, channels). Check how X was made.")
+    if any(np.iscomplexobj(item) for item in shaped):
+        raise InputError(
+            "X holds complex numbers: Complex data not supported. Expected real ones. Give for example their real and "
+            "imaginary parts as two channels."
+        )
     channels = {item.shape[1] for item in shaped}
     if len(channels) > 1:
         first = next(number for number, item in enumerate(shaped) if item.shape[1] != shaped[0].shape[1])
@@ -142,4 +159,13 @@ def check_numbers(sequences: Sequences, allow_gaps: bool) -> None:
 
 def allows_gaps(options: Request | None) -> bool:
     """Whether NaN is a missing value: only when it was said how gaps are filled."""
-    return options is not None and options.missing is not None
+    return isinstance(options, Request) and options.missing is not None
+
+
+def check_options(options: object) -> None:
+    """InputError for options that are no Request."""
+    if options is not None and not isinstance(options, Request):
+        raise InputError(
+            f"options is {type(options).__name__} ({options!r}); expected a gatework.Request, or None. "
+            f"Write for example options=Request(num_layers=2, zoneout=0.1)."
+        )

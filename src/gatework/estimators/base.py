@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gatework.data.dataset import Dataset
 from gatework.errors import InputError
-from gatework.estimators.arrays import allows_gaps
+from gatework.estimators.arrays import allows_gaps, check_options
 from gatework.estimators.trained import Carried
 from gatework.evaluate import Predictor
 from gatework.runs import DataPlan, Plan, RunFolder
@@ -39,10 +39,19 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     def request(self, **more: object) -> Request:
         """The options of the training: `options`, then the parameters that are not None."""
         own = {name: value for name in OWN_OPTIONS if (value := getattr(self, name, None)) is not None}
+        if isinstance(own.get("false_alarms"), int | float):
+            own["false_alarms"] = str(own["false_alarms"])  # a share of the steps
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31 - 1)
+        check_options(self.options)
         base = self.options if self.options is not None else Request()
+        task = more.get("task")
+        if base.task is not None and task is not None and base.task != task:
+            raise InputError(
+                f"options has task='{base.task}', and {type(self).__name__} is one of task='{task}'. Expected no task in "
+                f"options. Leave it out, or use the estimator of that task."
+            )
         return Request.model_validate({**base.said(), **own, "seed": int(seed), **more})
 
     def train(self, plan: Plan, dataset: Dataset, data: DataPlan) -> Self:

@@ -11,7 +11,7 @@ import polars as pl
 from gatework.data.in_memory import frame_in_memory
 from gatework.data.table import STEP
 from gatework.errors import InputError
-from gatework.estimators.arrays import SERIES, Sequences, check_numbers, from_ragged, from_several
+from gatework.estimators.arrays import SERIES, Sequences, check_numbers, check_options, from_ragged, from_several
 from gatework.ragged import Ragged
 from gatework.train import Request
 
@@ -149,6 +149,7 @@ class History:
 
 def history_of(X: object, y: object, options: Request | None, allow_gaps: bool) -> History:
     """What fit, predict and update are given; InputError for arrays that do not fit together."""
+    check_options(options)
     known = () if options is None else options.known_future
     if y is None and options is not None and options.targets and options.targets[0]:
         frame = frame_in_memory(X).frame

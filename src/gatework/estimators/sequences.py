@@ -126,7 +126,7 @@ class Classifier(ClassifierMixin, OneAnswer):  # type: ignore[misc]
 
     def _more(self) -> dict[str, object]:
         """All classes count alike unless it was said how else: here, or in the options."""
-        asked = self.options is not None and self.options.class_weights is not None
+        asked = isinstance(self.options, Request) and self.options.class_weights is not None
         return {} if asked else {"class_weights": "none"}
 
     def predict_proba(self, X: object) -> FloatArray:
@@ -148,6 +148,11 @@ class Classifier(ClassifierMixin, OneAnswer):  # type: ignore[misc]
             return None
         total = np.ones(len(codes)) if weights is None else weights.copy()
         total *= class_weights(self.class_weight, self.classes_, codes)[codes]
+        if weights is not None and (weights < 0).any():
+            raise InputError(
+                f"sample_weight has {weights.min():g} for sequence {int(weights.argmin())}. Expected weights of 0 or more: how "
+                f"much a sequence counts. Correct sample_weight; 0 leaves a sequence out of the loss."
+            )
         if not total.sum() > 0:
             raise InputError("The weights of all sequences are zero. Expected some above zero. Correct sample_weight.")
         return np.asarray(total / total.mean())
