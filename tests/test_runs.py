@@ -195,3 +195,15 @@ def test_an_unread_number_of_an_epoch_may_be_missing_but_never_infinite(tmp_path
     history.write_history([HistoryRow(**row, is_best=True, elapsed_s=1.0)])
     (read,) = history.read_history()
     assert (read.reach_steps, read.dead_units, read.saturated_share) == (None, None, None)
+
+
+def test_the_folder_of_a_study_names_a_run_in_it(tmp_path: Path) -> None:
+    (tmp_path / "fold-1").mkdir()
+    (tmp_path / "fold-1" / "config.json").write_text("{}")
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(RunError) as caught:
+        RunFolder(tmp_path).read_text("config.json")
+    assert (
+        f"is the folder of a study. Expected that of one training. Give one of those in it, such as {tmp_path / 'fold-1'}."
+        in str(caught.value)
+    )

@@ -93,6 +93,12 @@ class RunFolder(Shown):
         try:
             return self.file(name).read_text(encoding="utf-8")
         except FileNotFoundError as error:
+            if name != "study.json" and self.has("study.json"):
+                runs = sorted(path.parent.relative_to(self.path) for path in self.path.glob("**/config.json"))
+                raise RunError(
+                    f"'{self.path}' is the folder of a study. Expected that of one training. Give one of those in it"
+                    f"{f', such as {self.path / runs[0]}' if runs else ''}."
+                ) from error
             cure = CURES.get(name, "Restore it from a copy, or train again.").format(run=self.path)
             raise RunError(
                 f"The run folder '{self.path}' has no '{name}'. Expected the file that an earlier stage writes. {cure}"
