@@ -134,7 +134,7 @@ def test_a_comparison_with_another_site_says_whether_it_is_clear():
 
 
 def test_a_refitted_run_ends_with_the_weights_of_a_training_on_both_parts(tmp_path):
-    """Trained anew for as many epochs as the best; an interruption in between changes nothing."""
+    """Trained anew for as many epochs as were of use; an interruption in between changes nothing."""
     request = CLASSES.model_copy(update={"epochs": 2, "refit": True})
     frame = latches(60, 6)
     once = trained(frame, request, tmp_path / "once")

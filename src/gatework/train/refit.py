@@ -1,19 +1,26 @@
 """Training anew on the training and the validation part together, once the number of epochs is known.
 
 The validation part says how long to train, and what the threshold and the calibration are; then it is too good to stay unused
-where sequences are few. Nothing is left to stop early by, so the second training runs for as many epochs as the first needed to
-its best one, the schedule falling to zero over them. The scales stay those of the training part; the test part is never seen.
+where sequences are few. Nothing is left to stop early by, so the second training runs for as many epochs as the first was of use
+(see `useful_epochs`), the schedule falling to zero over them. The scales stay those of the training part; the test part is never
+seen.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from gatework.data.split import PARTS, Split
-from gatework.runs import Plan, RunFolder
+from gatework.model import SequenceModel
+from gatework.runs import HistoryRow, Plan, RunFolder
+from gatework.tasks.task import Samples, Task
 
 REFIT = "refit"
 """The folder inside a run that holds the second training's history and checkpoint."""
+AS_GOOD = 0.5
+"""Standard errors of the validation loss within which two epochs are as good as each other."""
 
 
 def joined(split: Split) -> Split:
@@ -25,9 +32,32 @@ def joined(split: Split) -> Split:
     return replace(split, steps=join(split.steps), sequences=join(split.sequences))
 
 
-def refit_plan(plan: Plan, best_epoch: int) -> Plan:
+def useful_epochs(history: Sequence[HistoryRow], standard_error: float) -> int:
+    """The last epoch whose validation loss is within half a standard error of the best.
+
+    A few sequences cannot tell these epochs apart, and the best of them is often an early one by chance; the rate of a shorter
+    training falls to zero before it has learned. What overfits is told: its loss rises by more. After the rule of Breiman et
+    al., "Classification and regression trees", 1984, section 3.4.3, which likewise takes the far end of what is as good; the
+    error of a difference between two epochs is smaller than that of either, so half of it is taken (docs/classification.md).
+    """
+    best = min(row.validation_loss for row in history)
+    return max(row.epoch for row in history if row.validation_loss <= best + AS_GOOD * standard_error)
+
+
+def standard_error(network: SequenceModel, task: Task, samples: Samples) -> float:
+    """Of the mean loss over the samples, from the loss of each; 0 where there is one alone."""
+    network.eval()
+    losses = []
+    with torch.inference_mode():
+        for number in range(len(samples)):
+            batch = samples.batch(np.array([number]))
+            losses.append(task.loss(network.predict(batch), batch).item())
+    return float(np.std(losses, ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else 0.0
+
+
+def refit_plan(plan: Plan, epochs: int) -> Plan:
     """The plan of the second training: just so many epochs, none stopped early."""
-    training = plan.training.model_copy(update={"epochs": best_epoch, "patience": best_epoch + 1, "minutes": None})
+    training = plan.training.model_copy(update={"epochs": epochs, "patience": epochs + 1, "minutes": None})
     return plan.model_copy(update={"training": training})
 
 

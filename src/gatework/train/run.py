@@ -36,7 +36,7 @@ from gatework.train.decision import fit_decision, with_class_weights
 from gatework.train.hold_out import measure_errors, validation_samples
 from gatework.train.loop import Training
 from gatework.train.plan import make_plan
-from gatework.train.refit import joined, refit_folder, refit_plan
+from gatework.train.refit import joined, refit_folder, refit_plan, standard_error, useful_epochs
 from gatework.train.request import Request
 from gatework.train.start import read_start, take_over
 from gatework.train.warn import warnings_in_words
@@ -312,11 +312,10 @@ def finish(plan: Plan, dataset: Dataset, training: Training, folder: RunFolder, 
 
 def refitted(plan: Plan, dataset: Dataset, first: Training, folder: RunFolder) -> SequenceModel:
     """The network of a second training, on the training and the validation part; see `train.refit`."""
-    best = first.progress.best
-    assert best is not None
-    first.watch.note(f"Training anew on the training and the validation part, {best.epoch} epochs.")
+    epochs = useful_epochs(first.progress.history, standard_error(first.network, first.task, first.validation))
+    first.watch.note(f"Training anew on the training and the validation part, {epochs} epochs.")
     inner = refit_folder(folder)
-    training = make_training(refit_plan(plan, best.epoch), dataset, inner, Silent(), joined(dataset.split))
+    training = make_training(refit_plan(plan, epochs), dataset, inner, Silent(), joined(dataset.split))
     training.resume()
     training.run()
     # the last weights: without a validation part of its own there is no best epoch
