@@ -39,7 +39,8 @@ from gatework.data.dataset import Dataset
 from gatework.evaluate.run import network_outputs
 from gatework.model import load_trained
 from gatework.runs import Plan, RunFolder
-from gatework.train.run import plan_run, train_planned
+from gatework.train.planning import plan_run
+from gatework.train.run import train_planned
 from gatework.train.watch import Silent
 
 FIRST_DAYS = {"test": day_number("2018-07-25"), "validation": day_number("2018-07-11"), "validation2": day_number("2018-07-04")}

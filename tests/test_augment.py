@@ -23,7 +23,7 @@ from gatework.train.augment import (
     warped,
     warped_positions,
 )
-from gatework.train.run import plan_run
+from gatework.train.planning import plan_run
 from gatework.train.watch import Silent
 from small_runs import CLASSES, QUICK, latches, means, sites, trained, waves
 from test_resume import Stops, interrupted

@@ -11,7 +11,7 @@ from gatework.data.layout import build_table
 from gatework.data.split import Split
 from gatework.errors import ConfigError
 from gatework.train import Request
-from gatework.train.run import plan_run
+from gatework.train.planning import plan_run
 from small_runs import sites, trained
 from tables import forecast_table, prepared_and_fit, with_field, with_steps
 

@@ -16,7 +16,7 @@ from gatework.tasks.conformal import quantile_levels
 from gatework.tasks.ensemble import mean_of_members
 from gatework.tasks.outputs import OUTPUTS
 from gatework.train.hold_out import validation_samples
-from gatework.train.run import plan_run
+from gatework.train.planning import plan_run
 from gatework.train.watch import Silent
 from small_runs import QUICK, waves
 from tables import forecast_table, prepared_and_fit

@@ -15,7 +15,8 @@ from gatework.evaluate.run import network_outputs
 from gatework.model import load_trained
 from gatework.runs import Manifest, Plan, RunFolder
 from gatework.train import Request, resume_run
-from gatework.train.run import make_training, plan_run
+from gatework.train.planning import plan_run
+from gatework.train.run import make_training
 from gatework.train.start import by_name, columns_of
 from gatework.train.watch import Silent
 from small_runs import CLASSES, QUICK, latches, sites, trained

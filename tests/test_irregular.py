@@ -20,7 +20,7 @@ from gatework.ragged import Ragged
 from gatework.runs import Plan
 from gatework.tasks import planned_task
 from gatework.train import Request, plan_run, train_model
-from gatework.train.run import plan_table
+from gatework.train.planning import plan_table
 from tables import column
 
 START = datetime(2026, 1, 5)

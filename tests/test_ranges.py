@@ -19,7 +19,7 @@ from gatework.tasks.range_calibration import fitted_shift
 from gatework.tasks.task import Answer, Case
 from gatework.train import Request
 from gatework.train.hold_out import validation_samples
-from gatework.train.run import plan_run
+from gatework.train.planning import plan_run
 from refusals import refusal
 from small_runs import QUICK, trained, waves
 from tables import forecast_table, prepared_and_fit

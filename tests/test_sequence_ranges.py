@@ -16,7 +16,7 @@ from gatework.runs.study import Seeds
 from gatework.study import run_study
 from gatework.train import Request
 from gatework.train.hold_out import validation_samples
-from gatework.train.run import plan_run
+from gatework.train.planning import plan_run
 from gatework.train.watch import Silent
 from refusals import refusal
 from small_runs import long_form, trained

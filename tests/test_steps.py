@@ -23,7 +23,7 @@ from gatework.tasks.baselines import followed_by, last_known, running_features
 from gatework.tasks.judge_steps import class_baselines
 from gatework.tasks.task import Case
 from gatework.train import Request, resume_run
-from gatework.train.run import plan_run
+from gatework.train.planning import plan_run
 from refusals import refusal
 from small_runs import trained
 from tables import STRATIFIED, TIME, prepared_and_fit, step_answer_table

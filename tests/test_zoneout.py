@@ -17,7 +17,7 @@ from gatework.layers import LockedDropout, Recurrent
 from gatework.model import load_trained
 from gatework.ragged import Ragged
 from gatework.runs import Plan
-from gatework.train.run import plan_run
+from gatework.train.planning import plan_run
 from small_runs import CLASSES, latches, trained
 
 RATE = 0.3

@@ -150,7 +150,7 @@ def tasks_of(frame: "pl.DataFrame", labels: "pl.DataFrame | None", request: "Req
     """The task that each column would get as the target; columns that cannot be one are left out."""
     from gatework.data.kinds import why_useless
     from gatework.data.recognise import recognise
-    from gatework.train.run import wishes
+    from gatework.train.planning import wishes
 
     found: dict[str, str] = {}
     for name in names:

@@ -19,7 +19,7 @@ from gatework.evaluate import Prediction
 from gatework.evaluate.live_anomalies import LiveAnomalies, LiveDetector
 from gatework.runs import SplitPlan, SplitRecord
 from gatework.train import Request
-from gatework.train.run import divide, plan_table
+from gatework.train.planning import divide, plan_table
 
 FloatArray = npt.NDArray[np.float64]
 MethodName = Literal["auto", "forecast", "reconstruction"]

@@ -25,7 +25,7 @@ from gatework.runs import Plan, SplitRecord
 from gatework.tasks.conformal import MEMORY
 from gatework.tasks.ranges import percent
 from gatework.train import Request
-from gatework.train.run import divide, plan_table
+from gatework.train.planning import divide, plan_table
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -24,7 +24,7 @@ from gatework.model import network_outputs
 from gatework.runs import DataPlan, FieldPlan, SplitPlan, SplitRecord, TaskName
 from gatework.train import Request
 from gatework.train.plan import make_plan
-from gatework.train.run import divide
+from gatework.train.planning import divide
 
 FloatArray = npt.NDArray[np.float64]
 

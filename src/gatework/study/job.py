@@ -19,7 +19,8 @@ from gatework.model import load_trained
 from gatework.runs import DataPlan, Evaluation, Plan, RunFolder, SplitRecord, atomic_write, file_sha256
 from gatework.runs.study import STUDY, StudyJob, StudyRecord
 from gatework.train.plan_forecast import usual_normalisation
-from gatework.train.run import divide, train_planned
+from gatework.train.planning import divide
+from gatework.train.run import train_planned
 from gatework.train.watch import Silent, Watch
 
 DRAWS = "draws.safetensors"

@@ -23,8 +23,9 @@ from gatework.study.show import summarise_folds
 from gatework.study.space import read_space
 from gatework.study.sweep import plan_sweep, summarise_sweep
 from gatework.study.workers import check_processes, run_jobs
+from gatework.train.planning import plan_table
 from gatework.train.request import Request
-from gatework.train.run import make_folder, plan_table
+from gatework.train.run import make_folder
 from gatework.train.watch import PlainLines, Watch
 
 Summary = Callable[[RunFolder, StudyRecord, list[Fold]], StudyResult]

@@ -23,8 +23,9 @@ from gatework.study.space import Space, allows, default_space, planned_values, r
 from gatework.study.trials import PLAN, is_of_plan, options_of, outcome_of, summarise_search
 from gatework.study.workers import POLL_S, TRIES, end_with_parent, start
 from gatework.train.plan import make_plan
+from gatework.train.planning import divide, plan_table
 from gatework.train.request import Request
-from gatework.train.run import divide, plan_table, train_planned
+from gatework.train.run import train_planned
 from gatework.train.watch import Silent, Watch
 
 if TYPE_CHECKING:
