@@ -1,17 +1,21 @@
 """How long a trained run takes to predict one window: from a frame (read, prepared, predicted, written as a frame) and alone.
 
-    python benchmarks/bench_predict.py [--json FILE]
+    python benchmarks/bench_predict.py [--busy 2] [--json FILE]
 
-Trains a small forecast model on made-up hourly data first. Prints a table in Markdown: medians in milliseconds.
+Trains a small forecast model on made-up hourly data first. Prints a table in Markdown: medians in milliseconds. With --busy so
+many other programs compute meanwhile, as they do on a machine that is not ours alone.
 """
 
 import argparse
+import contextlib
 import json
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +32,8 @@ from gatework.train import Request, train_model
 from gatework.train.watch import Silent
 
 REPETITIONS = 200
+BUSY_S = 120
+"""Other programs end by themselves after so many seconds."""
 WINDOW, HORIZON = 72, 24
 
 
@@ -49,7 +55,20 @@ def median_ms(action: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def measure(folder: Path) -> dict[str, float]:
+@contextlib.contextmanager
+def busy(programs: int) -> Iterator[None]:
+    """So many other programs that compute meanwhile."""
+    code = f"import time\nend = time.monotonic() + {BUSY_S}\nwhile time.monotonic() < end: pass"
+    running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(programs)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def measure(folder: Path, programs: int) -> dict[str, float]:
     data = waves(2000)
     request = Request(target="load", horizon=HORIZON, window=WINDOW, hidden_size=64, epochs=1)
     predictor = gatework.load(train_model(data, request, out=folder / "run", watch=Silent()))
@@ -67,22 +86,26 @@ def measure(folder: Path) -> dict[str, float]:
         with torch.inference_mode():
             return trained.network.predict(batch)
 
-    return {
-        "Predictor.predict, a frame of one window": median_ms(lambda: predictor.predict(window)),
-        "of it: the frame as a table": median_ms(table),
-        "of it: the table as numbers": median_ms(lambda: trained.preparation.apply(known, Split.all_test(known))),
-        "of it: the network": median_ms(network),
-    }
+    with busy(programs):
+        return {
+            "Predictor.predict, a frame of one window": median_ms(lambda: predictor.predict(window)),
+            "of it: the frame as a table": median_ms(table),
+            "of it: the table as numbers": median_ms(lambda: trained.preparation.apply(known, Split.all_test(known))),
+            "of it: the network": median_ms(network),
+        }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--busy", type=int, default=0, metavar="N", help="so many other programs compute meanwhile")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        medians = measure(Path(folder))
+        medians = measure(Path(folder), given.busy)
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, polars {pl.__version__}"
-    print(f"LSTM of 64 units, window {WINDOW}, horizon {HORIZON}; median of {REPETITIONS}; {machine}\n")
+    print(
+        f"LSTM of 64 units, window {WINDOW}, horizon {HORIZON}; median of {REPETITIONS}; {given.busy} other programs; {machine}\n"
+    )
     print("| what | ms |\n|---|---|")
     for what, value in medians.items():
         print(f"| {what} | {value:.2f} |")
