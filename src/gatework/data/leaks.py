@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from gatework.data.series import IntArray, table_rows
+from gatework.data.series import IntArray, listed, table_rows
 from gatework.data.table import Field, Table
 
 Array = npt.NDArray[np.float64]
@@ -127,6 +127,7 @@ def silent_series(table: Table) -> tuple[str, ...]:
     silent = seen.filter(~pl.col(seen.columns[1]))[table.series].cast(pl.String).to_list()
     if not silent:
         return ()
-    shown = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
     have = "1 series has" if len(silent) == 1 else f"{len(silent)} series have"
-    return (f"{have} no known value of {', '.join(names)}: {shown}. Nothing is learned from them, and they are not scored.",)
+    return (
+        f"{have} no known value of {', '.join(names)}: {listed(silent)}. Nothing is learned from them, and they are not scored.",
+    )

@@ -1,5 +1,6 @@
 """Where each series of a table begins and ends, and which rows belong to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -102,6 +103,11 @@ def without_column(frame: pl.DataFrame, name: str) -> pl.DataFrame:
 def picked(column: pl.Series, rows: IntArray) -> pl.Series:
     """The values at some rows. Where there is only one value, no row is looked up."""
     return column.new_from_index(0, len(rows)) if len(column) == 1 else column[rows]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Up to five names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def time_numbers(times: pl.Series) -> npt.NDArray[np.float64]:

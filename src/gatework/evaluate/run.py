@@ -12,6 +12,7 @@ import polars as pl
 from gatework.data.bundled import unit_of
 from gatework.data.dataset import Dataset, Source, open_dataset, open_other, own_data, rows_in_common
 from gatework.data.groups import groups_of
+from gatework.data.series import listed
 from gatework.data.step_samples import StepSamples
 from gatework.errors import ConfigError, RunError
 from gatework.evaluate.anomalies import figures_of, judge_steps, threshold_notes, without_labels
@@ -262,6 +263,7 @@ def judge(
             *judged.prepared.notes,
             *skipped_note(judged),
             *cut_note(judged),
+            *task.notes(case),
             *partial_notes(task, case, answers, resampled, units.index),
         ),
     )
@@ -315,8 +317,7 @@ def skipped_note(judged: Samples | JudgedSteps) -> tuple[str, ...]:
     skipped: list[str] = getattr(judged, "skipped", [])
     if not skipped:
         return ()
-    named = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")
-    return (f"{len(skipped)} series are too short for a window and were not judged: {named}.",)
+    return (f"{len(skipped)} series are too short for a window and were not judged: {listed(skipped)}.",)
 
 
 def cut_note(judged: Samples | JudgedSteps) -> tuple[str, ...]:

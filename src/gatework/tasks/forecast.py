@@ -153,6 +153,9 @@ class Forecast(Task):
     def measure(self, case: Case, answers: list[Answer]) -> list[Measured]:
         return judge.errors(case, answers)
 
+    def notes(self, case: Case) -> tuple[str, ...]:
+        return judge.mase_notes(case)
+
     def clock(self, case: Case) -> np.ndarray | None:
         return judge.origin_clock(case)
 

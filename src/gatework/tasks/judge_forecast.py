@@ -5,8 +5,8 @@ import polars as pl
 
 from gatework.data.prepared import Prepared
 from gatework.data.samples import ForecastSamples
-from gatework.data.series import picked
-from gatework.tasks.metrics import Measured, best_simple, follows, measure_forecast, moved_from, seasonal_scale
+from gatework.data.series import Rows, listed, picked
+from gatework.tasks.metrics import Measured, best_simple, follows, measure_forecast, moved_from, seasonal_change
 from gatework.tasks.metrics.scores import Array, BoolArray, IntArray
 from gatework.tasks.task import Answer, Case
 
@@ -51,10 +51,7 @@ def errors(case: Case, answers: list[Answer]) -> list[Measured]:
     scales = np.where(scales > 0, scales, 1.0)
     simple = {answer.name: answer.values for answer in answers if answer.name in SIMPLE}
     reference = simple[best_simple(truth, simple, scales)]
-    by_series = seasonal_scale(raw, train.prepared.offsets, is_train, case.period)
-    usual = np.nanmean(by_series, axis=0, keepdims=True) if np.isfinite(by_series).any() else by_series[:1]
-    # a series that training never saw has the number −1: the last row
-    mase_scale = np.concatenate([by_series, usual])[series_in_training(case)[judged.sequence]]
+    mase_scale = mase_scales(case)[0][judged.sequence]
     return [
         measure_forecast(
             truth if answer.answered is None else np.where(answer.answered[:, None, None], truth, np.nan),
@@ -67,6 +64,47 @@ def errors(case: Case, answers: list[Answer]) -> list[Measured]:
         )
         for answer in answers
     ]
+
+
+def mase_scales(case: Case) -> tuple[Array, IntArray]:
+    """What MASE divides by in each series of the judged data; and the series whose scale is not from training.
+
+    (num_sequences, num_targets), `seasonal_change` of the training part. A series that training does not know is measured by its
+    own rows before its first judged forecast, and has NaN without a pair of them; one that repeats itself exactly has NaN.
+    """
+    train, judged = samples_of(case)
+    known = seasonal_change(train.prepared.raw_targets, train.prepared.offsets, train_rows(case), case.period)
+    # a series that is not in the training data has the number −1: the last row
+    known = np.concatenate([known, np.full((1, known.shape[1]), np.nan)])[series_in_training(case)]
+    prepared, rows = judged.prepared, Rows(judged.prepared.offsets)
+    first = np.zeros(len(rows.lengths), dtype=np.int64)
+    first[judged.sequence[::-1]] = judged.origin[::-1]
+    before = np.arange(rows.total_steps) < first[rows.sequence]
+    own = seasonal_change(prepared.raw_targets, prepared.offsets, before, case.period)
+    scale = np.where(np.isnan(known), own, known)
+    unknown = np.flatnonzero(np.isnan(known).any(axis=1) & (first > 0))
+    return np.where(scale > 0, scale, np.nan), unknown
+
+
+def mase_notes(case: Case) -> tuple[str, ...]:
+    """Which series MASE measures by another past than that of training, and which it leaves out for want of any."""
+    _, judged = samples_of(case)
+    scale, unknown = mase_scales(case)
+    is_left_out = np.isnan(scale[unknown]).any(axis=1)
+    own, out = ([judged.prepared.ids[i] for i in unknown[chosen]] for chosen in (~is_left_out, is_left_out))
+    season = f"a season ({case.period} steps)" if case.period > 1 else "a step"
+    notes = []
+    if own:
+        notes.append(
+            f"MASE of {len(own)} series that training does not know is measured by their own steps before their first judged "
+            f"forecast: {listed(own)}."
+        )
+    if out:
+        notes.append(
+            f"MASE leaves out {len(out)} series: training does not know how far they move over {season}, and they have too few "
+            f"steps before their first judged forecast, or repeat themselves there: {listed(out)}."
+        )
+    return tuple(notes)
 
 
 def moved_from_last(case: Case, model: Answer, last: Answer) -> float | None:

@@ -184,6 +184,10 @@ class Task(ABC):
     def measure(self, case: Case, answers: list[Answer]) -> list[Measured]:
         """The errors of each answer, in their order; the same truth for all."""
 
+    def notes(self, case: Case) -> tuple[str, ...]:
+        """What must be said beside the errors; nothing for most tasks."""
+        return ()
+
     @abstractmethod
     def clock(self, case: Case) -> np.ndarray | None:
         """(n,) when each judged sample begins, in steps that all series share; None where whole sequences are the units."""

@@ -12,7 +12,7 @@ from gatework.data.prepare import Preparation
 from gatework.data.read import PART, read_frame, read_parts
 from gatework.data.recognise import recognise
 from gatework.data.samples import ForecastSamples
-from gatework.data.series import has_clock
+from gatework.data.series import has_clock, listed
 from gatework.data.split import PARTS, Split, make_split
 from gatework.data.table import Table
 from gatework.data.wishes import Wishes
@@ -119,11 +119,6 @@ def length_notes(train: Samples) -> list[str]:
             f"not trained on: {listed(train.skipped)}."
         )
     return notes
-
-
-def listed(names: Sequence[str]) -> str:
-    """Up to five names, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def with_note(split: Split, note: str) -> Split:

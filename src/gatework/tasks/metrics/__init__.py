@@ -17,6 +17,7 @@ from gatework.tasks.metrics.numbers import (
     mae_by_horizon,
     measure_forecast,
     measure_regression,
+    seasonal_change,
     seasonal_scale,
 )
 from gatework.tasks.metrics.reliability import NUM_CALIBRATION_BINS, reliability
@@ -45,5 +46,6 @@ __all__ = [
     "quantile_loss",
     "reliability",
     "scoring_for",
+    "seasonal_change",
     "seasonal_scale",
 ]

@@ -26,7 +26,7 @@ MASE = Metric(
     "",
     "lower",
     "Mean absolute error divided by that of the seasonal naive forecast, one step of its season ahead, within the training part "
-    "(Hyndman and Koehler 2006); below 1 is better than it.",
+    "(Hyndman and Koehler 2006), or, in a series that it does not know, before the first forecast; below 1 is better than it.",
 )
 SKILL = Metric(
     "skill",
@@ -215,22 +215,29 @@ def best_simple(truth: Array, predictions: dict[str, Array], scales: Array) -> s
 
 
 def seasonal_scale(raw: Array, offsets: IntArray, is_train: BoolArray, period: int) -> Array:
-    """The denominator of MASE: mean |y(t) − y(t − period)| over the training rows of each series, in the target's unit.
+    """The denominator of MASE: `seasonal_change` of the training rows of each series, (num_sequences, num_targets).
 
-    raw: (total_steps, num_targets), NaN unobserved. offsets: (num_sequences + 1,). is_train: (total_steps,). period below 1
-    counts as 1. Returns (num_sequences, num_targets). A series without such a pair gets the mean over the others; a series that
-    repeats itself exactly gets NaN (the quotient is not defined).
-    Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006.
+    A series without any gets the mean over the others; a series that repeats itself exactly gets NaN (the quotient is not
+    defined). Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006.
+    """
+    change = seasonal_change(raw, offsets, is_train, period)
+    usual = _mean_of_defined(change.T)
+    scale = np.where(np.isnan(change), usual, change)
+    return np.where(scale > 0, scale, np.nan)
+
+
+def seasonal_change(raw: Array, offsets: IntArray, counted: BoolArray, period: int) -> Array:
+    """Mean |y(t) − y(t − period)| over the counted rows of each series, in the target's unit; NaN where there is no such pair.
+
+    raw: (total_steps, num_targets), NaN unobserved. offsets: (num_sequences + 1,). counted: (total_steps,). period below 1
+    counts as 1. Returns (num_sequences, num_targets).
     """
     period = max(period, 1)
     sequence = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    same = (sequence[period:] == sequence[:-period]) & is_train[period:] & is_train[:-period]
+    same = (sequence[period:] == sequence[:-period]) & counted[period:] & counted[:-period]
     change = np.where(same[:, None], np.abs(raw[period:] - raw[:-period]), np.nan)
     seen = ~np.isnan(change)
     sums, counts = (np.zeros((len(offsets) - 1, raw.shape[1])) for _ in range(2))
     np.add.at(sums, sequence[period:], np.where(seen, change, 0.0))
     np.add.at(counts, sequence[period:], seen.astype(np.float64))
-    scale = divide(sums, counts)
-    usual = _mean_of_defined(scale.T)
-    scale = np.where(np.isnan(scale), usual, scale)
-    return np.where(scale > 0, scale, np.nan)
+    return divide(sums, counts)
