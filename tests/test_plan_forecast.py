@@ -6,6 +6,7 @@ import pytest
 
 import gatework
 from gatework.errors import ConfigError
+from gatework.tasks import planned_task
 from gatework.train import Request, plan_run
 from small_runs import QUICK, hours, sites, trained, waves
 
@@ -108,12 +109,39 @@ def test_a_new_series_is_forecast_and_several_targets_come_in_their_order(option
     assert load.is_not_nan().all() and temp.is_not_nan().all()  # noqa: PT018
 
 
-def test_the_inferred_window_fits_nine_in_ten_series():
-    lengths = [900] * 3 + [60] * 7
-    frames = [
-        waves(length, seed=number).with_columns(pl.lit(f"s{number}").alias("site")) for number, length in enumerate(lengths)
-    ]
-    plan = plan_run(pl.concat(frames), Request(target="load", time="when", series="site", horizon=3))[0]
+def of_lengths(lengths: list[int], begins: list[int] | None = None) -> pl.DataFrame:
+    """A site of each length; where each begins, in hours."""
+    return pl.concat(
+        waves(length, seed=number, first=first).with_columns(pl.lit(f"s{number}").alias("site"))
+        for number, (length, first) in enumerate(zip(lengths, begins or [0] * len(lengths), strict=True))
+    )
+
+
+def test_the_inferred_window_fits_nine_in_ten_series_where_they_hold_the_rows():
+    request = Request(target="load", time="when", series="site", horizon=3)
+    plan, _ = plan_run(of_lengths([900] + [60] * 20), request)
     assert plan.window == int(60 * 0.7) // 3
-    alone = plan_run(frames[0].drop("site"), Request(target="load", time="when", horizon=3))[0]
+    assert "nine in ten" in plan.reasons["window"]
+    alike, _ = plan_run(of_lengths([90, *range(60, 90)]), request)  # about equally long
+    assert alike.window == int(63 * 0.7) // 3
+    alone, _ = plan_run(waves(900), Request(target="load", time="when", horizon=3))
     assert alone.window == 3 * 24
+
+
+@pytest.mark.parametrize("where", ["from the same start", "to the same end"])
+def test_a_few_short_series_do_not_limit_the_inferred_window(where):
+    lengths = [12, 60, 500, 700, 700]
+    begins = None if where == "from the same start" else [700 - length for length in lengths]
+    plan, dataset = plan_run(of_lengths(lengths, begins), Request(target="load", time="when", series="site"))
+    assert (plan.horizon, plan.window) == (24, 3 * 24)
+    assert "500 steps or more have to train on, which hold 96 % of the rows" in plan.reasons["window"]
+    for part in ("train", "validation", "test"):
+        assert len(planned_task(plan).samples(dataset.prepared, dataset.split, part))
+
+
+def test_long_series_that_are_hardly_trained_on_do_not_decide_the_window():
+    """All that is long lies in the last third of the time: the training part has series of 60 steps alone."""
+    lengths, begins = [60] * 30 + [300] * 20, [*range(0, 1800, 60), *[1500] * 20]
+    plan, dataset = plan_run(of_lengths(lengths, begins), Request(target="load", time="when", series="site", horizon=3))
+    assert plan.window <= 60 // 3
+    assert len(planned_task(plan).samples(dataset.prepared, dataset.split, "train"))

@@ -68,7 +68,7 @@ def make_plan(request: Request, data: DataPlan, table: Table, reasons: dict[str,
     horizon, window, piece = 0, 0, 0
     num_samples = table.steps.height if data.task == "forecast" else table.sequences.height
     if data.task == "forecast":
-        horizon, window = plan_lengths(request, table, period, choices)
+        horizon, window = plan_lengths(request, table, period, choices, by_time=split.kind == "time")
     if data.task in STEP_TASKS:
         window, piece = plan_pieces(request.window, table, choices.reasons)
         num_samples = num_pieces(table, piece)

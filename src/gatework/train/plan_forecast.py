@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from gatework.cells import find_cell
+from gatework.data.series import IntArray, has_clock
 from gatework.data.table import Table
 from gatework.errors import ConfigError
 from gatework.runs import ModelPlan, Normalisation
@@ -19,6 +20,12 @@ FIRST_SHARE = 0.7
 MOST_SERIES = 0.1
 """The share of series that the inferred window may be too long for."""
 
+MOST_ROWS = 0.75
+"""Of all rows: where series that are far longer hold so many, the inferred window fits them alone."""
+
+FAR_LONGER = 2.0
+"""Times as long: series below that are about equally long."""
+
 FEW_SERIES = 3
 """With fewer, the levels of the series are too few numbers to compare."""
 
@@ -26,8 +33,11 @@ WANDERS = 1.0
 """Variance of the levels over that around them: above, where a series stands says more about when than about what comes next."""
 
 
-def plan_lengths(request: Request, table: Table, period: int, choices: Choices) -> tuple[int, int]:
-    """Horizon and window in steps, short enough for the data."""
+def plan_lengths(request: Request, table: Table, period: int, choices: Choices, *, by_time: bool = True) -> tuple[int, int]:
+    """Horizon and window in steps, short enough for the data.
+
+    by_time: the parts are stretches of time, not named by the user.
+    """
     lengths = table.steps.group_by(table.series, maintain_order=True).len().get_column("len").to_numpy()
     longest = int(lengths.max(initial=0))
     unit = f"one season of {period} steps" if period else "no season is known"
@@ -39,14 +49,35 @@ def plan_lengths(request: Request, table: Table, period: int, choices: Choices) 
     wanted = min(MAX_WINDOW, max(3 * season, 2 * horizon, 24))
     short = int(np.quantile(lengths, MOST_SERIES, method="lower")) if len(lengths) else 0
     most = max(1, int(max(short, 3 * horizon) * FIRST_SHARE) // 3)
-    window = choices.pick(
-        "window",
-        request.window,
-        max(1, min(wanted, most)),
-        "three seasons or two horizons, at most a third of what nine in ten series have to train on",
-    )
+    why = "three seasons or two horizons, at most a third of what nine in ten series have to train on"
+    if len(lengths) and by_time and most < wanted and (long := long_series(lengths)) >= FAR_LONGER * short:
+        room = min(int(long * FIRST_SHARE) // 3, most_trained_on(table) // 3 - horizon)
+        if room > most:
+            most, share = room, lengths[lengths >= long].sum() / lengths.sum()
+            why = (
+                f"three seasons or two horizons, at most a third of what series of {long} steps or more have to train on, which "
+                f"hold {100 * share:.0f} % of the rows; shorter ones are read from where they begin"
+            )
+    window = choices.pick("window", request.window, max(1, min(wanted, most)), why)
     assert isinstance(window, int)
     return horizon, window
+
+
+def long_series(lengths: IntArray) -> int:
+    """The greatest length that the series with most of the rows have at least."""
+    ordered = np.sort(lengths)[::-1]
+    return int(ordered[np.searchsorted(np.cumsum(ordered), MOST_ROWS * ordered.sum())])
+
+
+def most_trained_on(table: Table) -> int:
+    """The most rows of one series before the first share of the time is over, whatever split by time there will be."""
+    time, place = pl.col(table.time), pl.int_range(pl.len()).over(table.series)
+    stamps = table.steps[table.time].unique().sort()
+    is_first = (
+        time < stamps[int(FIRST_SHARE * len(stamps))] if has_clock(table) else place < FIRST_SHARE * pl.len().over(table.series)
+    )
+    most = table.steps.filter(is_first).group_by(table.series).len().get_column("len").max()
+    return most if isinstance(most, int) else 0
 
 
 def plan_forecaster(request: Request, model: ModelPlan, table: Table, steps: tuple[int, int], choices: Choices) -> ModelPlan:
