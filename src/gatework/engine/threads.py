@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 
 SHARED_FROM = 2**22
-"""Steps times squared hidden size from which a second thread helps (measured; see docs/benchmarks-time.md, Speed)."""
+"""Steps times squared hidden size from which a second thread helps (docs/benchmarks-time.md, Speed)."""
 
 
 @contextmanager
