@@ -163,6 +163,18 @@ def test_planning_writes_nothing_and_changes_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_reason_for_the_patience_is_true_of_its_number():
+    """Half of the usual epochs; with --epochs it is said of which, and when it means that training never stops early."""
+    usual = planned(waves(200))
+    assert usual.training.patience == usual.training.epochs // 2
+    assert usual.reasons["patience"].startswith(f"{usual.training.patience}: half of the epochs")
+    for epochs, end in ((2, "2 are trained, so that training never stops early"), (300, "the last ones are often the best")):
+        plan = planned(waves(200), epochs=epochs)
+        assert plan.training.patience == usual.training.patience
+        assert f"half of the {usual.training.epochs} epochs that are usual" in plan.reasons["patience"]
+        assert plan.reasons["patience"].endswith(end)
+
+
 def test_the_lines_of_python_say_the_same_request():
     request = QUICK.model_copy(update={"target": ("load", "temp"), "missing": {"load": "linear"}, "kinds": {"temp": "numeric"}})
     code = request.as_python("data.csv", "runs/x")

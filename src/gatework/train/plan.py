@@ -26,7 +26,7 @@ from gatework.train.plan_anomaly import VALIDATION, plan_anomaly
 from gatework.train.plan_classes import check_class_options, plan_decision
 from gatework.train.plan_forecast import plan_forecaster, plan_lengths
 from gatework.train.plan_ranges import WITH_RANGES, plan_ranges
-from gatework.train.plan_small import SMALL_DATA, few_epochs, plan_augment, plan_layers, plan_refit
+from gatework.train.plan_small import SMALL_DATA, few_epochs, plan_augment, plan_layers, plan_refit, why_patience
 from gatework.train.plan_start import from_start, lengths_like, plan_start, rate_after
 from gatework.train.plan_steps import num_pieces, plan_pieces, split_of_steps
 from gatework.train.request import Request
@@ -273,9 +273,8 @@ def plan_training(request: Request, task: TaskName, num_samples: int, choices: C
     batch_size = choices.pick("batch_size", request.batch_size, 16 if few else 64, f"{num_samples} {noun}")
     usual = few_epochs(task, num_samples, batch_size) if few else 8 if is_forecast else 20
     epochs = choices.pick("epochs", request.epochs, usual, "the learning rate falls to zero over them")
-    patience = choices.pick(
-        "patience", request.patience, max(4, usual // 2), "half of the epochs: the last ones are often the best"
-    )
+    waited = max(4, usual // 2)
+    patience = choices.pick("patience", request.patience, waited, why_patience(waited, usual, epochs))
     rate = choices.pick("learning_rate", request.learning_rate, 2e-3, "the peak of a warm-up and cosine schedule")
     return TrainingPlan(
         epochs=epochs,  # type: ignore[arg-type]

@@ -34,6 +34,15 @@ def few_epochs(task: TaskName, num_samples: int, batch_size: object) -> int:
     return min(MOST_EPOCHS, max(FEW_EPOCHS, math.ceil(LEAST_STEPS / steps)))
 
 
+def why_patience(waited: int, usual: int, epochs: object) -> str:
+    """Why so many epochs are waited for, half of those that are usual, in a training of `epochs`."""
+    if epochs == usual:
+        return "half of the epochs: the last ones are often the best"
+    if isinstance(epochs, int) and waited >= epochs:
+        return f"half of the {usual} epochs that are usual; {epochs} are trained, so that training never stops early"
+    return f"half of the {usual} epochs that are usual: the last ones are often the best"
+
+
 def plan_augment(asked: tuple[str, ...], task: TaskName, few: bool, choices: Choices) -> tuple[str, ...]:
     """How batches are varied."""
     if asked or not few or task != "classify":
