@@ -62,9 +62,9 @@ BANNED_FILES = {"utils", "helpers", "common", "misc", "core", "manager"}
 
 
 def room_of(file: Path) -> str:
-    """The room that a file belongs to; 'gatework' for the public names themselves."""
+    """The room that a file belongs to; 'gatework' for the public names themselves and for `python -m gatework`."""
     first = file.relative_to(SOURCE).parts[0]
-    return "gatework" if first == "__init__.py" else first.removesuffix(".py")
+    return "gatework" if first in ("__init__.py", "__main__.py") else first.removesuffix(".py")
 
 
 def imports(file: Path) -> Iterator[tuple[int, str]]:

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -28,6 +30,13 @@ def test_help_lists_every_command_and_each_explains_itself_with_an_example(
     assert listed.code == 0
     assert gatework("").out == listed.out
     assert "..." not in listed.out.partition("Commands:")[2], "a short description is cut"
+
+
+def test_the_module_is_the_command(gatework: Gatework) -> None:
+    words = [sys.executable, "-m", "gatework", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == gatework("--version").out
+    assert subprocess.run([*words[:3], "lok"], capture_output=True, check=False).returncode == 2
 
 
 def test_the_version_is_the_one_of_the_package(gatework: Gatework) -> None:
