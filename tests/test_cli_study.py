@@ -68,7 +68,10 @@ def test_ctrl_c_says_how_to_go_on(gatework: Gatework, monkeypatch: pytest.Monkey
         ("folds good.csv --target load --against gru", "expected OPTION=VALUE"),
         ("folds good.csv --target load --against cels=gru", "Did you mean 'cell'?"),
         ("curve good.csv --target load --shares 0.1,most", "--shares has 'most'; expected a number"),
-        ("sweep good.csv --target load --option dropout=low", "--option has 'low'"),
+        (
+            "sweep good.csv --target load --option dropout=low",
+            "--option has 'low'; expected a number. Write for example --option dropout=0,",
+        ),
         ("seeds good.csv --target load --processes 0", "processes is 0"),
         ("search good.csv --target load --space nowhere.toml", "'nowhere.toml' cannot be read"),
         ("fold good.csv", "Did you mean 'folds'?"),

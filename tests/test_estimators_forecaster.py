@@ -256,3 +256,8 @@ def test_rows_that_are_refused_are_not_kept():
     with pytest.raises(DataError, match="Expected each time once in a series"):
         forecaster.update(frame.tail(1))
     assert forecaster.predict().equals(before)
+
+
+def test_a_horizon_as_long_as_the_series_is_named():
+    with pytest.raises(DataError, match=r"The series have 150 steps, and the last 500 of them.*Fit with a smaller horizon"):
+        Forecaster(**SMALL | {"horizon": 500}).fit(waves()[:150])

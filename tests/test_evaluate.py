@@ -174,6 +174,11 @@ def test_a_run_on_a_frame_in_memory_is_judged_on_that_frame_alone(data, run, tmp
     assert evaluate_run(own, data=data).rows == evaluate_run(run).rows
 
 
+def test_one_series_has_nothing_to_tell_its_scores_apart_by(run):
+    words = refusal(lambda: evaluate_run(run, by=["zzz"]), DataError)
+    assert "the data is one series" in words and "__" not in words  # noqa: PT018
+
+
 def test_data_without_the_models_columns_is_refused(run, data):
     assert "temp" in refusal(lambda: evaluate_run(run, data=data.drop("temp")), DataError)
 

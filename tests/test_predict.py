@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import gatework
-from gatework.errors import DataError
+from gatework.errors import ConfigError, DataError
 from gatework.evaluate import Predictor, evaluate_run, load, predict_run
 from gatework.runs import RunFolder
 from gatework.train import Request
@@ -107,6 +107,12 @@ def test_a_forecast_needs_its_known_future(planned):
     assert "needs 'price' for the next 3 steps" in message
     holes = data.with_columns(pl.when(pl.col("load").is_not_null()).then(pl.col("price")).alias("price"))
     assert "'price' has no value" in said(lambda: load(planned).predict(holes))
+
+
+def test_a_horizon_that_the_decoder_does_not_know_is_refused_before_rows_are_asked_for(planned):
+    past = sites(["north", "south"], count=20)
+    with pytest.raises(ConfigError, match="A forecast of 60 steps is wanted from a model trained for 3"):
+        load(planned).predict(past, horizon=60)
 
 
 def test_the_known_future_changes_the_forecast(planned):

@@ -106,7 +106,7 @@ def curve(data: list[str], asked: Mapping[str, object], typed: Typed) -> None:
     A power law through the points says what twice the data would bring, where it can.
     Example:  gatework study curve data.csv --target load
     """
-    shares = [number("shares", item) for item in split_list(typed["shares"])]
+    shares = [number("shares", item, "0.1,0.4,1") for item in split_list(typed["shares"])]
     run_in_view("curve", {"shares": shares, "seeds": whole("seeds", typed["seeds"])}, data, asked, typed)
 
 
@@ -121,7 +121,9 @@ def sweep(data: list[str], asked: Mapping[str, object], typed: Typed) -> None:
     if typed["option"]:
         pairs = [item.partition("=") for item in typed["option"]]
         named = [(name.strip().replace("-", "_"), text) for name, _, text in pairs]
-        values = {name: [number("option", item) for item in split_list(text)] for name, text in named if text}
+        values = {
+            name: [number("option", item, "dropout=0,0.2,0.5") for item in split_list(text)] for name, text in named if text
+        }
         wish = {"options": [name for name, _ in named], "values": values}
     run_in_view("sweep", wish, data, asked, typed)
 
@@ -146,11 +148,11 @@ def whole(name: str, text: str | None) -> int | None:
     return value
 
 
-def number(name: str, text: str) -> float:
-    """What was typed as a number."""
+def number(name: str, text: str, example: str = "0.5") -> float:
+    """What was typed as a number, alone or among others. example: what might be typed for the whole option."""
     value = typed_number("float", text)
     if not isinstance(value, float):
-        raise ConfigError(f"--{name} has '{text}'; expected a number. Write for example --{name} 0.5.")
+        raise ConfigError(f"--{name} has '{text}'; expected a number. Write for example --{name} {example}.")
     return value
 
 

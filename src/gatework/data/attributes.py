@@ -6,7 +6,7 @@ import polars as pl
 
 from gatework.data.series import series_ids
 from gatework.data.strict import to_ids
-from gatework.data.table import Table
+from gatework.data.table import SERIES, STEP, Table
 from gatework.errors import DataError, nearest
 
 MOST_VALUES = 12
@@ -22,7 +22,13 @@ def attribute_of(table: Table, name: str, frames: Sequence[pl.DataFrame] = ()) -
     """
     frame = next((each for each in (table.sequences, *frames) if name in each.columns and table.series in each.columns), None)
     if frame is None:
-        known = list(dict.fromkeys(column for each in (table.sequences, *frames) for column in each.columns))
+        columns = (column for each in (table.sequences, *frames) for column in each.columns)
+        known = list(dict.fromkeys(column for column in columns if column not in (SERIES, STEP)))
+        if table.series == SERIES:
+            raise DataError(
+                f"The scores were to be told apart by '{name}', and the data is one series, without a column that says whose "
+                f"each row is. Expected several series, named with --series. Leave --by out."
+            )
         raise DataError(
             f"There is no column '{name}' that could be told for each series; the data has {', '.join(known[:12])}. "
             f"Expected a column with one value for each '{table.series}', in the data or its labels table. "

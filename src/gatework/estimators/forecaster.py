@@ -13,7 +13,7 @@ from gatework.data.layout import build_table
 from gatework.data.series import has_clock, table_rows
 from gatework.data.split import PARTS, Split
 from gatework.data.table import Table
-from gatework.errors import ConfigError, InputError
+from gatework.errors import ConfigError, DataError, InputError
 from gatework.estimators.arrays import allows_gaps
 from gatework.estimators.base import SequenceEstimator
 from gatework.estimators.coverage import check_coverage
@@ -242,6 +242,12 @@ def last_validates(table: Table, plan: Plan, request: Request) -> Split:
     else:
         left = rows.end - np.arange(rows.total_steps)
         is_late = left <= np.maximum(plan.horizon, np.round(share * (rows.end - rows.start)))
+    if is_late.all():
+        longest = int(rows.lengths.max(initial=0))
+        raise DataError(
+            f"The series have {longest} steps, and the last {plan.horizon} of them, a whole horizon, are kept to find the best "
+            f"epoch: nothing is left to train on. Expected several horizons. Fit with a smaller horizon, or on longer series."
+        )
     steps = is_late.astype(np.int8)
     sequences = np.full(table.sequences.height, -1, dtype=np.int8)
     counts = {part: int((steps == code).sum()) for code, part in enumerate(PARTS)}

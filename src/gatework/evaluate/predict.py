@@ -31,6 +31,7 @@ from gatework.tasks import ClassifySteps, RegressSteps, Task
 from gatework.tasks.conformal import MEMORY, IntArray
 from gatework.tasks.detectors.explain import range_rows, step_rows
 from gatework.tasks.forecast import Draw, Forecast, shortest_window
+from gatework.tasks.forecasters import ForecastHead
 from gatework.tasks.ranges import with_ranges
 from gatework.tasks.task import Samples
 
@@ -157,6 +158,9 @@ class Predictor:
                 f"The horizon is {wanted} and the task is {plan.data.task}; expected 1 or more steps of a forecast. "
                 f"Leave --horizon out, or correct it."
             )
+        for module in self.trained.network.modules():  # before the data is asked for rows of a horizon that no decoder knows
+            if isinstance(module, ForecastHead):
+                module.check_horizon(wanted)
         return wanted
 
     def live(self, history: Source, labels: Source | None = None, steps: int | None = None) -> LiveForecast:

@@ -49,6 +49,14 @@ class ForecastHead(nn.Module):
             self.recent = nn.Linear(plan.linear_steps * own_size, horizon * own_targets, bias=False)
             nn.init.zeros_(self.recent.weight)
 
+    def check_horizon(self, horizon: int) -> None:
+        """ConfigError for a horizon that this decoder does not know."""
+        if horizon != self.horizon and (self.decoder.is_bound or self.recent is not None):
+            raise ConfigError(
+                f"A forecast of {horizon} steps is wanted from a model trained for {self.horizon}, whose decoder knows no other. "
+                f"Train with --horizon {horizon}, or with --decoder recursive and --linear-steps 0, which go on as far as wanted."
+            )
+
     def forward(self, features: Features, future: Tensor) -> Tensor:
         """(n, horizon, num_targets[, num_parameters]). future: (n, horizon, num_future); its horizon is the wanted one.
 
@@ -57,11 +65,7 @@ class ForecastHead(nn.Module):
         window = features.window
         assert isinstance(window, Window)
         horizon = future.shape[1]
-        if horizon != self.horizon and (self.decoder.is_bound or self.recent is not None):
-            raise ConfigError(
-                f"A forecast of {horizon} steps is wanted from a model trained for {self.horizon}, whose decoder knows no other. "
-                f"Train with --horizon {horizon}, or with --decoder recursive and --linear-steps 0, which go on as far as wanted."
-            )
+        self.check_horizon(horizon)
         lanes = self.num_targets // self.own_targets
         decoded = self.decoder(features, window, future.repeat_interleave(lanes, 0) if lanes > 1 else future)
         raw = decoded.unflatten(-1, (-1, self.own_targets)).movedim(-2, -1)
