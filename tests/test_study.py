@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import time
@@ -333,6 +334,9 @@ def test_a_search_goes_on_where_it_stopped_and_forgets_a_killed_trial(tmp_path: 
     assert {trial.number: trial.state.name for trial in every}[lost.number] == "FAIL"
     assert sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in every) == 4
     assert len(notes.said) == 4 - len(done)
+    ends = [int(count) for count in re.findall(r"(\d+) (?:finished|ended early|interrupted)", study.result.verdict[0])]
+    assert len(ends) == 3 and sum(ends) == len(every)  # noqa: PT018
+    assert int(re.findall(r"Of (\d+) trials", study.result.verdict[0])[0]) == len(every)
     forget_killed(trials)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gatework.config import request_to_toml
@@ -29,13 +30,9 @@ def summarise_search(trials: "optuna.study.Study", best: Fold, request: Request,
     done = sorted((trial for trial in every if trial.state.name == "COMPLETE"), key=lambda trial: (trial.value, trial.number))
     matters = importances(trials, record.seed) if len(done) >= FEWEST else {}
     figures = (progress_figure(every), *((importance_figure(matters),) if matters else ()))
-    counts = {
-        name: sum(trial.state.name == state for trial in every)
-        for name, state in (("finished", "COMPLETE"), ("ended early", "PRUNED"))
-    }
     planned = next((trial.value for trial in done if is_of_plan(trial)), None)
     sentence = (
-        f"Of {len(every)} trials ({', '.join(f'{count} {name}' for name, count in counts.items())}) number {done[0].number + 1} "
+        f"Of {len(every)} trials ({ends_of(every)}) number {done[0].number + 1} "
         f"has the lowest validation loss, {done[0].value:.4f}"
     )
     if is_of_plan(done[0]):
@@ -83,6 +80,14 @@ def outcome_of(trial: "optuna.trial.FrozenTrial") -> str:
     if trial.state.name == "COMPLETE" and trial.value is not None:
         return f"validation loss {trial.value:.4f}"
     return "ended early" if trial.state.name == "PRUNED" else str(trial.user_attrs.get("error", "lost"))
+
+
+def ends_of(trials: Sequence["optuna.trial.FrozenTrial"]) -> str:
+    """How many trials ended in which way; those that failed or were interrupted only where there are any."""
+    kinds = {"COMPLETE": "finished", "PRUNED": "ended early"}
+    ends = [kinds.get(trial.state.name, "failed" if "error" in trial.user_attrs else "interrupted") for trial in trials]
+    always = tuple(kinds.values())
+    return ", ".join(f"{ends.count(end)} {end}" for end in (*always, "failed", "interrupted") if end in always or end in ends)
 
 
 def options_of(trial: "optuna.trial.FrozenTrial") -> str:
