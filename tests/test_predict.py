@@ -1,5 +1,6 @@
 """A trained run on new data: the right steps, the right time stamps, the numbers of the evaluation; and what bad data gets."""
 
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -98,6 +99,16 @@ def test_every_series_has_a_forecast_and_one_that_is_too_short_is_named(planned)
 
 def test_no_series_that_is_long_enough_is_an_error(forecast):
     assert "A sample needs" in said(lambda: load(forecast).predict(waves(5)))
+
+
+def test_ranges_that_the_plan_asks_for_and_the_folder_lacks_are_missed_aloud(forecast, tmp_path):
+    whole = load(forecast).predict(waves(100))
+    assert "low 80" in " ".join(whole.frame.columns) and not any("conformal" in note for note in whole.notes)  # noqa: PT018
+    copy = shutil.copytree(forecast.path, tmp_path / "copy")
+    (copy / "conformal.json").unlink()
+    bare = load(copy).predict(waves(100))
+    assert not any(name.startswith("low") for name in bare.frame.columns)
+    assert any("has no conformal.json, so that the answers have none" in note for note in bare.notes)
 
 
 def test_a_forecast_needs_its_known_future(planned):

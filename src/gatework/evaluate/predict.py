@@ -90,8 +90,20 @@ class Predictor:
             samples, outputs, ranges = samples.only(final), outputs[final], None if ranges is None else ranges.only(final)
         answers = task.predictions(samples.prepared, samples, task.decode(outputs, preparation))
         answers = with_ranges(answers, ranges)
+        notes += self._without_ranges()
         is_unknown = answers["truth"].null_count() == answers.height
         return Prediction(without_column(answers, "truth") if is_unknown else answers, tuple(notes))
+
+    def _without_ranges(self) -> list[str]:
+        """That the errors behind the ranges, which the plan asks for, are not in the run's folder."""
+        method = self.trained.plan.ranges.calibrate
+        if self.trained.calibration is not None or method == "none":
+            return []
+        note = (
+            f"The run was planned with ranges (--calibrate {method}), but '{self.folder.path}' has no conformal.json, so that "
+            f"the answers have none. Restore the file from a copy, or train again."
+        )
+        return [note]
 
     def sample_paths(self, data: Source, num_paths: int = 100, seed: int = 0, labels: Source | None = None) -> pl.DataFrame:
         """Courses of the future from the end of every series, whose steps err together as past forecasts did.
