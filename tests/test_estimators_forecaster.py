@@ -261,3 +261,11 @@ def test_rows_that_are_refused_are_not_kept():
 def test_a_horizon_as_long_as_the_series_is_named():
     with pytest.raises(DataError, match=r"The series have 150 steps, and the last 500 of them.*Fit with a smaller horizon"):
         Forecaster(**SMALL | {"horizon": 500}).fit(waves()[:150])
+
+
+def test_covariates_that_are_known_in_advance_are_asked_for_by_name():
+    known = np.random.default_rng(0).normal(size=(len(waves()), 1))
+    model = Forecaster(**SMALL | {"epochs": 1}, options=Request(known_future=("x0",))).fit(known, waves())
+    with pytest.raises(InputError, match=r"covariates known in advance: x0.*Give predict\(X\), X of shape \(horizon, 1\)"):
+        model.predict()
+    assert model.predict(known[:3]).shape == (3,)

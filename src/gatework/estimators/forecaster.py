@@ -144,6 +144,12 @@ class Forecaster(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
     def _history_given(self, X: object, y: object) -> History:
         """What is forecast from: see predict."""
         own: History = self._history
+        if X is None and y is None and own.known_names and not (own.is_frame or own.is_several):
+            names = ", ".join(own.known_names)
+            raise InputError(
+                f"Nothing is said of the steps to come, and a forecast needs the covariates known in advance: {names}. "
+                f"Expected one row for each step of the horizon. Give predict(X), X of shape (horizon, {own.num_covariates})."
+            )
         if X is None and y is None:
             return own
         if y is None and own.num_covariates:
