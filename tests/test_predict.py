@@ -198,8 +198,12 @@ def test_a_regression_is_in_the_units_of_its_target(tmp_path):
     data = means(90, steps=6).with_columns(pl.col("answer") * 1000)
     run = trained(data, request, tmp_path / "run")
     frame = load(run).predict(data.drop("answer")).frame
-    assert frame.columns == ["series", "target", "prediction"]
+    assert frame.columns == ["series", "target", "prediction", "low 80 %", "high 80 %", "low 95 %", "high 95 %"]
     assert abs(frame["prediction"].mean() - 5000) < 3000  # the answers lie around 5000, with a deviation of 6000
+    width = frame["high 80 %"] - frame["low 80 %"]
+    assert (width > 1000).all()  # so are the ends
+    assert ((frame["low 80 %"] < frame["prediction"]) & (frame["prediction"] < frame["high 80 %"])).all()
+    assert frame["high 95 %"].null_count() == 90  # 13 errors are too few
 
 
 def test_training_and_test_in_files_of_their_own_do_not_bind_a_prediction(tmp_path):
