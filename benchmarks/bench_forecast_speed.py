@@ -41,6 +41,7 @@ from gatework.train.run import make_training
 from gatework.train.watch import Silent
 
 COLUMNS = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
+LEAST_S = 3.0
 WINDOW, HORIZON, UNITS, BATCH = 336, 96, 64, 64
 TRAIN, VALIDATION = 8640, 11520
 STRIDE = 24
@@ -275,10 +276,12 @@ def forecast_times(values: np.ndarray, repetitions: int = 200) -> dict[str, floa
 
 
 def median_ms(action: Callable[[], object], repetitions: int) -> float:
+    """At least so many repetitions and LEAST_S seconds of them: what takes microseconds would else be that of one moment."""
     for _ in range(3):
         action()
-    found = []
-    for _ in range(repetitions):
+    found: list[float] = []
+    until = time.perf_counter() + LEAST_S
+    while len(found) < repetitions or time.perf_counter() < until:
         started = time.perf_counter()
         action()
         found.append(1e3 * (time.perf_counter() - started))
