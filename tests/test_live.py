@@ -164,6 +164,20 @@ def test_a_refused_row_leaves_the_clock_where_it_was(predictor):
     assert live.time == before
 
 
+@pytest.mark.parametrize("wrong", ["load", "temp", "is_open"])
+def test_nothing_of_a_refused_row_fills_a_later_gap(wrong, predictor):
+    data = gappy()
+    spared, other = predictor.live(data.head(40)), predictor.live(data.head(40))
+    row = {"load": 900.0, "kind": "b", "is_open": True, "temp": 900.0}
+    with pytest.raises(DataError):
+        other.update({name: value for name, value in row.items() if name != wrong})
+    gap = dict.fromkeys(row)
+    for live in (spared, other):
+        live.update(gap)
+    assert other.state().last == spared.state().last
+    np.testing.assert_array_equal(other.forecast(), spared.forecast())
+
+
 def test_bad_rows_are_refused(predictor):
     data = gappy()
     live = predictor.live(data.head(40))

@@ -35,7 +35,10 @@ class ColumnEncoder:
 
     def encode(self, value: Value) -> list[float]:
         """The numbers of one value; None and NaN are gaps. Raises DataError for text among numbers, and for infinite numbers."""
-        number = self.number(value)
+        return self.block(self.number(value))
+
+    def block(self, number: float) -> list[float]:
+        """The numbers of what `number` gave; from now on it fills gaps."""
         is_missing = math.isnan(number)
         if is_missing:
             number = self.filled()
@@ -110,11 +113,19 @@ class RowEncoder:
 
     def encode_observed(self, row: Mapping[str, Value]) -> list[float]:
         """The numbers of the observed columns. Raises DataError when a column is not there; give None for a missing value."""
-        return self._numbers(self.observed, row)
+        return self._blocks(self.observed, self._numbers(self.observed, row))
 
     def encode_known(self, row: Mapping[str, Value], time: datetime | None) -> list[float]:
         """The numbers of what is known in advance of a step: planned covariates, then the calendar of its time stamp."""
-        numbers = self._numbers(self.planned, row)
+        return self._blocks(self.planned, self._numbers(self.planned, row)) + self._calendar(time)
+
+    def encode(self, row: Mapping[str, Value], time: datetime | None) -> list[float]:
+        """Both of a row that has come. A row that is refused leaves no trace: nothing of it fills a later gap."""
+        observed, planned = self._numbers(self.observed, row), self._numbers(self.planned, row)
+        return self._blocks(self.observed, observed) + self._blocks(self.planned, planned) + self._calendar(time)
+
+    def _calendar(self, time: datetime | None) -> list[float]:
+        numbers: list[float] = []
         if self.periods:
             assert time is not None
             for period in self.periods:
@@ -123,6 +134,7 @@ class RowEncoder:
         return numbers
 
     def _numbers(self, encoders: list[ColumnEncoder], row: Mapping[str, Value]) -> list[float]:
+        """One number a column, before scaling; what cannot be read is refused here, and nothing is remembered yet."""
         numbers: list[float] = []
         for encoder in encoders:
             if encoder.name not in row:
@@ -130,8 +142,11 @@ class RowEncoder:
                     f"The row has the columns {', '.join(map(str, row)) or '(none)'}; '{encoder.name}' is not among them. "
                     f"Expected {', '.join((*self.inputs, *self.known))}. Give None where a value is missing."
                 )
-            numbers += encoder.encode(row[encoder.name])
+            numbers.append(encoder.number(row[encoder.name]))
         return numbers
+
+    def _blocks(self, encoders: list[ColumnEncoder], numbers: list[float]) -> list[float]:
+        return [entry for encoder, number in zip(encoders, numbers, strict=True) for entry in encoder.block(number)]
 
 
 def turns(time: datetime, period: Period) -> float:

@@ -119,7 +119,7 @@ class LiveForecast:
                 f"Give the rows of a frame one by one: for row in frame.iter_rows(named=True)."
             )
         stamp = self._next_time(row.get(self._time_name) if time is None and self._time_name else time)
-        numbers = self.encoder.encode_observed(row) + self.encoder.encode_known(row, stamp) + self._static
+        numbers = self.encoder.encode(row, stamp) + self._static
         self.time = stamp
         if self.carries_state:
             self._read([numbers[place] for place in self._order])
