@@ -16,9 +16,12 @@ from gatework.data.split import PARTS, Split
 from gatework.model import SequenceModel
 from gatework.runs import HistoryRow, Plan, RunFolder
 from gatework.tasks.task import Samples, Task
+from gatework.train.loop import batches_in_order
 
 REFIT = "refit"
 """The folder inside a run that holds the second training's history and checkpoint."""
+MOST_SAMPLES = 1024
+"""Of a validation part, whose losses tell how much they scatter: more than few sequences have, and soon read."""
 AS_GOOD = 0.5
 """Standard errors of the validation loss within which two epochs are as good as each other."""
 
@@ -45,14 +48,12 @@ def useful_epochs(history: Sequence[HistoryRow], standard_error: float) -> int:
 
 
 def standard_error(network: SequenceModel, task: Task, samples: Samples) -> float:
-    """Of the mean loss over the samples, from the loss of each; 0 where there is one alone."""
+    """Of the mean loss over the samples, from the loss of each (of MOST_SAMPLES, evenly spaced); 0 where there is one alone."""
     network.eval()
-    losses = []
     with torch.inference_mode():
-        for number in range(len(samples)):
-            batch = samples.batch(np.array([number]))
-            losses.append(task.loss(network.predict(batch), batch).item())
-    return float(np.std(losses, ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else 0.0
+        alone = batches_in_order(samples, batch_size=1, most=MOST_SAMPLES)
+        losses = [task.loss(network.predict(batch), batch).item() for batch in alone]
+    return float(np.std(losses, ddof=1) / np.sqrt(len(samples))) if len(losses) > 1 else 0.0
 
 
 def refit_plan(plan: Plan, epochs: int) -> Plan:
