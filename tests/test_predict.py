@@ -109,6 +109,9 @@ def test_ranges_that_the_plan_asks_for_and_the_folder_lacks_are_missed_aloud(for
     bare = load(copy).predict(waves(100))
     assert not any(name.startswith("low") for name in bare.frame.columns)
     assert any("has no conformal.json, so that the answers have none" in note for note in bare.notes)
+    own = trained(waves(), QUICK.model_copy(update={"output": "gaussian", "calibrate": "none", "epochs": 1}), tmp_path / "own")
+    own.file("conformal.json").unlink()
+    assert any("--output gaussian" in note for note in load(own).predict(waves(100)).notes)
 
 
 def test_a_forecast_needs_its_known_future(planned):

@@ -17,7 +17,8 @@ SHARED_FROM = 2**22
 def threads_for(work: int) -> Iterator[None]:
     """One thread inside when there is little work, else as many as there are; afterwards as before.
 
-    work: steps of all sequences times the square of the hidden size.
+    work: steps of all sequences times the square of the hidden size. A thread of Python that first computes with torch while
+    another one is inside begins with one thread, too (torch hands its last setting on): call torch.set_num_threads there.
     """
     before = torch.get_num_threads()
     if work >= SHARED_FROM or before == 1:

@@ -96,12 +96,13 @@ class Predictor:
 
     def _without_ranges(self) -> list[str]:
         """That the errors behind the ranges, which the plan asks for, are not in the run's folder."""
-        method = self.trained.plan.ranges.calibrate
-        if self.trained.calibration is not None or method == "none":
+        asked = self.trained.plan.ranges
+        if self.trained.calibration is not None or not asked.has_ranges:
             return []
         note = (
-            f"The run was planned with ranges (--calibrate {method}), but '{self.folder.path}' has no conformal.json, so that "
-            f"the answers have none. Restore the file from a copy, or train again."
+            f"The run was planned with ranges (--output {asked.output} --calibrate {asked.calibrate}), but "
+            f"'{self.folder.path}' has no conformal.json, so that the answers have none. Restore the file from a copy, or train "
+            f"again."
         )
         return [note]
 

@@ -146,6 +146,11 @@ class RangePlan(Record):
     calibrate: RangeMethod = "none"
     calibration_share: float = 0.0
 
+    @property
+    def has_ranges(self) -> bool:
+        """Whether there are ranges: measured ones, or those that the network gives by itself."""
+        return self.calibrate != "none" or self.output != "point"
+
 
 class Plan(Record):
     """Everything that was decided before training; `reasons` says why, one sentence per inferred or defaulted choice.

@@ -11,7 +11,6 @@ from gatework.tasks import planned_task
 from gatework.tasks.judge_forecast import forecast_clock
 from gatework.tasks.range_calibration import RangeCalibration
 from gatework.tasks.task import Samples, Task
-from gatework.train.plan_ranges import WITH_RANGES
 
 
 def validation_samples(plan: Plan, dataset: Dataset) -> tuple[Samples, Samples]:
@@ -43,7 +42,7 @@ def measure_errors(
 
     task: of an ensemble; left out, the plan's.
     """
-    if plan.data.task not in WITH_RANGES or (plan.ranges.calibrate == "none" and plan.ranges.output == "point"):
+    if not plan.ranges.has_ranges:
         return None
     _, samples = validation_samples(plan, dataset)
     return (task or planned_task(plan)).calibrate(network_outputs(network, samples), samples)

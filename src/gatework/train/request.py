@@ -47,8 +47,7 @@ class Request(Record):
     output: what a forecast says of each value: "point", "quantiles", "gaussian", "student-t", "negative-binomial" or
     "zero-inflated". intervals: the shares of truths that the ranges of a forecast, or of numbers of whole sequences, should hold,
     such as (0.8, 0.95). calibrate: how the errors on the validation part correct them: "split", "adaptive" (forecasts) or "none".
-    calibration_share: the later share of that part that is
-    kept for this alone.
+    calibration_share: the later share of that part that is kept for this alone.
     """
 
     target: str | tuple[str, ...] = ()
